@@ -1,0 +1,167 @@
+using Windtunnel.Tensors.Memory;
+
+namespace Windtunnel.Tensors.Backends;
+
+/// <summary>
+/// What a device can do: memory, and about thirty kernels on whole tensors. Nothing above this class touches raw memory,
+/// so a device with its own memory and streams only has to implement it. Kernels may run asynchronously; methods that
+/// return numbers to the host wait for them.
+/// <para>
+/// Letters: B batch, T sequence length, D width, H query heads, G key-value heads, K head width, V vocabulary, N = B T rows.
+/// Backward kernels take <c>accumulate</c>: true adds to the destination, false overwrites it.
+/// Equal inputs give equal bits on any number of threads (docs/numerics.md).
+/// </para>
+/// </summary>
+public abstract class Backend : IDisposable
+{
+    /// <summary>What runs here, for a person: device, instruction set, threads.</summary>
+    public abstract string Description { get; }
+
+    /// <summary>How many threads or streams work on one kernel.</summary>
+    public abstract int Threads { get; }
+
+    /// <summary>Memory accounting.</summary>
+    public Ledger Ledger { get; } = new();
+
+    /// <summary>Memory for <paramref name="elements"/> four-byte elements, with arbitrary content.</summary>
+    public abstract DeviceBuffer Allocate(long elements);
+
+    /// <summary>Copies host values to the device.</summary>
+    public abstract void Write(Tensor destination, ReadOnlySpan<float> values);
+
+    /// <summary>Copies host integers (tokens, targets) to the device.</summary>
+    public abstract void Write(Tensor destination, ReadOnlySpan<int> values);
+
+    /// <summary>Copies a tensor to the host.</summary>
+    public abstract void Read(Tensor source, Span<float> values);
+
+    /// <summary>Sets every element.</summary>
+    public abstract void Fill(Tensor destination, float value);
+
+    /// <summary>destination = scale source, or += when accumulating.</summary>
+    public abstract void Add(Tensor destination, Tensor source, float scale, bool accumulate);
+
+    /// <summary>y = a + scale b (a residual connection).</summary>
+    public abstract void AddScaled(Tensor y, Tensor a, Tensor b, float scale);
+
+    /// <summary>y += weight (x - y) (a moving average).</summary>
+    public abstract void Lerp(Tensor y, Tensor x, float weight);
+
+    /// <summary>The sum of all elements, in double precision.</summary>
+    public abstract double Sum(Tensor x);
+
+    /// <summary>The sum of the squares of all elements, in double precision.</summary>
+    public abstract double SumOfSquares(Tensor x);
+
+    /// <summary>
+    /// c = alpha op(a) op(b) [+ bias, one value a column] [+ c], with op the transpose where asked.
+    /// Tensors of more than two dimensions count as matrices of rows.
+    /// </summary>
+    public abstract void MatMul(
+        Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false, Tensor? bias = null);
+
+    /// <summary>destination [D] = column sums of rows [N, D].</summary>
+    public abstract void ColumnSum(Tensor destination, Tensor rows, bool accumulate);
+
+    /// <summary>y [N, D] = scale table[tokens[N]] + positions[start + n mod T], positions [.., D] optional.</summary>
+    public abstract void Embedding(Tensor y, Tensor tokens, Tensor table, Tensor? positions, int sequenceLength, int start, float scale);
+
+    /// <summary>dTable [V, D] (+)= scale dy scattered by token, in token order.</summary>
+    public abstract void EmbeddingGrad(Tensor dTable, Tensor dy, Tensor tokens, float scale, bool accumulate);
+
+    /// <summary>dPositions [.., D] (+)= dy summed over the batch, in batch order.</summary>
+    public abstract void PositionGrad(Tensor dPositions, Tensor dy, int sequenceLength, bool accumulate);
+
+    /// <summary>y = (x - mean) rstd gain + bias over the last dimension; keeps mean and rstd, one a row (Ba et al. 2016).</summary>
+    public abstract void LayerNorm(Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gain, Tensor bias, float epsilon);
+
+    /// <summary>Backward of <see cref="LayerNorm"/>; the gradients of gain and bias go together.</summary>
+    public abstract void LayerNormGrad(
+        Tensor dx, bool accumulate, Tensor dGain, Tensor dBias, bool accumulateWeights, Tensor dy, Tensor x, Tensor mean, Tensor rstd, Tensor gain);
+
+    /// <summary>y = x rstd gain with rstd = 1 / sqrt(mean(x^2) + epsilon) over the last dimension (Zhang and Sennrich 2019).</summary>
+    public abstract void RmsNorm(Tensor y, Tensor rstd, Tensor x, Tensor gain, float epsilon);
+
+    /// <summary>Backward of <see cref="RmsNorm"/>.</summary>
+    public abstract void RmsNormGrad(
+        Tensor dx, bool accumulate, Tensor dGain, bool accumulateWeights, Tensor dy, Tensor x, Tensor rstd, Tensor gain);
+
+    /// <summary>QK-norm: RMSNorm with gain [K] on each query head and each key head of rows [H q | G k | G v]; values are copied. rstd [N, H + G].</summary>
+    public abstract void HeadNorm(Tensor y, Tensor rstd, Tensor x, Tensor queryGain, Tensor keyGain, HeadLayout heads, float epsilon);
+
+    /// <summary>Backward of <see cref="HeadNorm"/>.</summary>
+    public abstract void HeadNormGrad(
+        Tensor dx, bool accumulate, Tensor dQueryGain, Tensor dKeyGain, bool accumulateWeights,
+        Tensor dy, Tensor x, Tensor rstd, Tensor queryGain, Tensor keyGain, HeadLayout heads);
+
+    /// <summary>
+    /// Rotary position embedding in the rotate-half layout (Su et al. 2021) on the query and key heads of rows [H q | G k | G v];
+    /// values are copied. table [positions, K] holds K/2 cosines, then K/2 sines. Row n has position start + n mod T.
+    /// The inverse rotation is the backward pass.
+    /// </summary>
+    public abstract void Rotary(Tensor y, Tensor x, Tensor table, HeadLayout heads, int sequenceLength, int start, bool inverse, bool accumulate);
+
+    /// <summary>
+    /// Causal attention y [N, H K] of rows [H q | G k | G v]; query head h reads key-value head h / (H / G).
+    /// Tiled with an online softmax; keeps the log-sum-exp of each query, lse [B, H, T] (Dao et al. 2022).
+    /// </summary>
+    public abstract void Attention(Tensor y, Tensor lse, Tensor qkv, HeadLayout heads, int sequenceLength, float scale);
+
+    /// <summary>Backward of <see cref="Attention"/>; recomputes the probabilities from lse.</summary>
+    public abstract void AttentionGrad(
+        Tensor dQkv, bool accumulate, Tensor dy, Tensor qkv, Tensor y, Tensor lse, HeadLayout heads, int sequenceLength, float scale);
+
+    /// <summary>
+    /// Attention of rows that continue a cached sequence (batch 1): appends keys and values of qkv [n, ..] at row
+    /// <paramref name="length"/> of keys and values [capacity, G K], then lets query i see rows 0 to length + i.
+    /// </summary>
+    public abstract void CachedAttention(Tensor y, Tensor qkv, Tensor keys, Tensor values, int length, HeadLayout heads, float scale);
+
+    /// <summary>The tanh form of GELU (Hendrycks and Gimpel 2016).</summary>
+    public abstract void Gelu(Tensor y, Tensor x);
+
+    /// <summary>Backward of <see cref="Gelu"/>.</summary>
+    public abstract void GeluGrad(Tensor dx, Tensor dy, Tensor x, bool accumulate);
+
+    /// <summary>y [N, F] = silu(gate) up for rows [gate | up] of width 2 F (Shazeer 2020).</summary>
+    public abstract void SwiGlu(Tensor y, Tensor gateUp);
+
+    /// <summary>Backward of <see cref="SwiGlu"/>.</summary>
+    public abstract void SwiGluGrad(Tensor dGateUp, Tensor dy, Tensor gateUp, bool accumulate);
+
+    /// <summary>
+    /// Per row of logits [N, V]: loss = lse - logit[target], penalty = zLoss lse^2, both zero where the target is negative (ignored).
+    /// With <paramref name="gradScale"/> not zero the logits are replaced by gradScale times the gradient of loss + penalty.
+    /// </summary>
+    public abstract void SoftmaxCrossEntropy(Tensor logits, Tensor targets, Tensor losses, Tensor penalties, float zLoss, float gradScale);
+
+    /// <summary>One AdamW step on tensors of equal length, in one pass (Loshchilov and Hutter 2019).</summary>
+    public abstract void AdamW(Tensor weights, Tensor grads, Tensor m, Tensor v, in AdamWStep step);
+
+    /// <summary>Waits for all kernels.</summary>
+    public abstract void Synchronize();
+
+    /// <summary>Frees what the backend itself holds.</summary>
+    public abstract void Dispose();
+}
+
+/// <summary>How a row of queries, keys and values is divided: [H q | G k | G v], each head K wide.</summary>
+/// <param name="Heads">H, query heads.</param>
+/// <param name="KeyValueHeads">G, key-value heads; divides H.</param>
+/// <param name="Width">K, the width of a head.</param>
+public readonly record struct HeadLayout(int Heads, int KeyValueHeads, int Width)
+{
+    /// <summary>The width of a row: (H + 2 G) K.</summary>
+    public int RowWidth => (Heads + (2 * KeyValueHeads)) * Width;
+}
+
+/// <summary>The numbers of one AdamW step.</summary>
+/// <param name="LearningRate">The applied rate.</param>
+/// <param name="Beta1">Decay of the first moment.</param>
+/// <param name="Beta2">Decay of the second moment.</param>
+/// <param name="Epsilon">Added outside the root, after bias correction.</param>
+/// <param name="WeightDecay">Decoupled decay; the weights shrink by LearningRate * WeightDecay before the update.</param>
+/// <param name="Step">1 for the first step; for bias correction.</param>
+/// <param name="GradScale">Multiplies the gradients as they are read (clipping).</param>
+public readonly record struct AdamWStep(
+    float LearningRate, float Beta1, float Beta2, float Epsilon, float WeightDecay, long Step, float GradScale);
