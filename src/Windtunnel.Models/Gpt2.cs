@@ -1,0 +1,151 @@
+using System.ComponentModel.DataAnnotations;
+using Windtunnel.Tensors;
+using Windtunnel.Tensors.Autograd;
+using Windtunnel.Tensors.Backends;
+using Windtunnel.Tensors.Ops;
+
+namespace Windtunnel.Models;
+
+/// <summary>
+/// GPT-2 (Radford et al. 2019): pre-norm blocks, LayerNorm, learned positions, tanh GELU, biases, tied head.
+/// <code>B batch, T sequence, D width, H heads, K head width, F feed-forward, V vocabulary</code>
+/// </summary>
+public sealed class Gpt2 : Model
+{
+    private const float Deviation = 0.02f;
+
+    private readonly Weight _tokens, _positions, _finalGain, _finalBias;
+    private readonly Block[] _blocks;
+    private readonly float _epsilon;
+
+    internal Gpt2(Gpt2Options options, Backend backend, bool gradients)
+        : base(options, backend)
+    {
+        (int layers, int width, int feedForward) = (Dimensions.Layers, Dimensions.Width, Dimensions.FeedForward);
+        _epsilon = options.Epsilon;
+        _tokens = Parameters.Matrix("transformer.wte.weight", ParameterRole.Embedding, Dimensions.Vocabulary, width, Deviation);
+        _positions = Parameters.Matrix("transformer.wpe.weight", ParameterRole.Embedding, Dimensions.Context, width, Deviation);
+
+        // Projections into the residual stream start smaller, by the number of them (section 2.3 of the paper).
+        float residual = Deviation / MathF.Sqrt(2 * layers);
+        _blocks = new Block[layers];
+        for (int i = 0; i < layers; i++)
+        {
+            string h = $"transformer.h.{i}";
+            _blocks[i] = new Block(
+                Vector($"{h}.ln_1.weight", ParameterRole.Norm, width, 1), Vector($"{h}.ln_1.bias", ParameterRole.Norm, width, 0),
+                Parameters.Matrix($"{h}.attn.c_attn.weight", ParameterRole.Hidden, 3 * width, width, Deviation, parts: 3, headWidth: Dimensions.HeadWidth),
+                Vector($"{h}.attn.c_attn.bias", ParameterRole.Bias, 3 * width, 0),
+                Parameters.Matrix($"{h}.attn.c_proj.weight", ParameterRole.Hidden, width, width, residual),
+                Vector($"{h}.attn.c_proj.bias", ParameterRole.Bias, width, 0),
+                Vector($"{h}.ln_2.weight", ParameterRole.Norm, width, 1), Vector($"{h}.ln_2.bias", ParameterRole.Norm, width, 0),
+                Parameters.Matrix($"{h}.mlp.c_fc.weight", ParameterRole.Hidden, feedForward, width, Deviation),
+                Vector($"{h}.mlp.c_fc.bias", ParameterRole.Bias, feedForward, 0),
+                Parameters.Matrix($"{h}.mlp.c_proj.weight", ParameterRole.Hidden, width, feedForward, residual),
+                Vector($"{h}.mlp.c_proj.bias", ParameterRole.Bias, width, 0));
+        }
+
+        _finalGain = Vector("transformer.ln_f.weight", ParameterRole.Norm, width, 1);
+        _finalBias = Vector("transformer.ln_f.bias", ParameterRole.Norm, width, 0);
+        Parameters.Allocate(backend, gradients);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Head => _tokens;
+
+    /// <inheritdoc/>
+    public override Tensor Hidden(Tape tape, Tensor tokens, KeyValueCache? cache = null)
+    {
+        HeadLayout heads = new(Dimensions.Heads, Dimensions.Heads, Dimensions.HeadWidth);
+        Tensor x = tape.Embedding(tokens, _tokens, _positions, cache?.Length ?? 0);                     // [B, T, D]
+        for (int i = 0; i < _blocks.Length; i++)
+        {
+            Block block = _blocks[i];
+            Tensor normed = tape.LayerNorm(x, block.Gain1, block.Bias1, _epsilon);
+            Tensor qkv = tape.Linear(normed, block.Qkv, block.QkvBias);                                 // [B, T, 3 H K]
+            Tensor mixed = Attend(tape, qkv, heads, cache, i);                                          // [B, T, H K]
+            x = tape.Residual(x, tape.Linear(mixed, block.Output, block.OutputBias));
+
+            normed = tape.LayerNorm(x, block.Gain2, block.Bias2, _epsilon);
+            Tensor wide = tape.Gelu(tape.Linear(normed, block.Up, block.UpBias));                       // [B, T, F]
+            x = tape.Residual(x, tape.Linear(wide, block.Down, block.DownBias));
+        }
+
+        return tape.LayerNorm(x, _finalGain, _finalBias, _epsilon);
+    }
+
+    private Weight Vector(string name, ParameterRole role, int length, float constant) => Parameters.Vector(name, role, length, constant);
+
+    private sealed record Block(
+        Weight Gain1, Weight Bias1, Weight Qkv, Weight QkvBias, Weight Output, Weight OutputBias,
+        Weight Gain2, Weight Bias2, Weight Up, Weight UpBias, Weight Down, Weight DownBias);
+}
+
+/// <summary>Options of <see cref="Gpt2"/>.</summary>
+/// <param name="Size">Non-embedding parameters ("1m") or gpt2, gpt2-medium, gpt2-large, gpt2-xl.</param>
+/// <param name="Layers">Blocks.</param>
+/// <param name="Width">Width of the residual stream; a multiple of the heads.</param>
+/// <param name="Heads">Attention heads.</param>
+/// <param name="FeedForward">4 x width when null.</param>
+/// <param name="Vocabulary">The tokenizer's when null.</param>
+/// <param name="Context">The training sequence length when null.</param>
+/// <param name="Epsilon">Added to the variance in LayerNorm.</param>
+public sealed record Gpt2Options(
+    string Size = "1m", int? Layers = null, int? Width = null, int? Heads = null, int? FeedForward = null, int? Vocabulary = null,
+    int? Context = null, float Epsilon = 1e-5f)
+    : ModelOptions(Size, Layers, Width, Heads, FeedForward, Vocabulary, Context, Tied: true)
+{
+    /// <inheritdoc/>
+    public override ModelDimensions Dimensions
+    {
+        get
+        {
+            int width = Resolved(Width, "width"), heads = Resolved(Heads, "heads");
+            return new ModelDimensions(
+                Resolved(Layers, "layers"), width, heads, heads, width / heads, Resolved(FeedForward, "feedForward"),
+                Resolved(Vocabulary, "vocabulary"), Resolved(Context, "context"));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ModelOptions Resolve(int vocabulary, int sequenceLength)
+    {
+        ModelSize size = ModelSize.Parse(Size, "gpt2").Shaped(Layers, Width, Heads, feedForwardPerWidth: 4, matricesInFeedForward: 2);
+        Gpt2Options resolved = this with
+        {
+            Layers = size.Layers, Width = size.Width, Heads = size.Heads, FeedForward = FeedForward ?? 4 * size.Width,
+            Vocabulary = Vocabulary ?? vocabulary, Context = Context ?? sequenceLength,
+        };
+        foreach ((int? value, string name) in new[]
+        {
+            (resolved.Layers, "layers"), (resolved.Width, "width"), (resolved.Heads, "heads"), (resolved.FeedForward, "feedForward"),
+        })
+        {
+            Positive(value ?? 0, name);
+        }
+
+        if (size.Width % size.Heads != 0)
+        {
+            throw new ValidationException($"model.width: {size.Width} is not a multiple of model.heads {size.Heads}");
+        }
+
+        CheckText(resolved.Vocabulary ?? 0, vocabulary, resolved.Context ?? 0, sequenceLength);
+        return resolved;
+    }
+
+    /// <inheritdoc/>
+    public override Model Build(Backend backend, bool gradients = true) => new Gpt2(this, backend, gradients);
+
+    /// <inheritdoc/>
+    public override ModelCounts Count()
+    {
+        ModelDimensions d = Dimensions;
+        long width = d.Width, feedForward = d.FeedForward;
+        long matrices = (4 * width * width) + (2 * width * feedForward);
+        long vectors = (4 * width) + (4 * width) + feedForward + width;
+        long embedding = (d.Vocabulary + (long)d.Context) * width;
+        return new ModelCounts(
+            (d.Layers * (matrices + vectors)) + (2 * width) + embedding, embedding,
+            (d.Layers * matrices) + (d.Vocabulary * width), d.Layers * width);
+    }
+}

@@ -1,0 +1,179 @@
+using System.ComponentModel.DataAnnotations;
+using Windtunnel.Tensors;
+using Windtunnel.Tensors.Autograd;
+using Windtunnel.Tensors.Backends;
+using Windtunnel.Tensors.Memory;
+using Windtunnel.Tensors.Ops;
+
+namespace Windtunnel.Models;
+
+/// <summary>
+/// LLaMA (Touvron et al. 2023): pre-norm blocks, RMSNorm, rotary positions, SwiGLU, no biases; grouped-query heads (Ainslie et
+/// al. 2023), QK-norm (Henry et al. 2020) and a tied head as options.
+/// <code>B batch, T sequence, D width, H query heads, G key-value heads, K head width, F feed-forward, V vocabulary</code>
+/// </summary>
+public sealed class Llama : Model
+{
+    private readonly LlamaOptions _options;
+    private readonly Weight _tokens, _finalGain;
+    private readonly Weight? _head;
+    private readonly Block[] _blocks;
+    private readonly DeviceBuffer _angles;
+    private readonly Tensor _angleTable;
+
+    internal Llama(LlamaOptions options, Backend backend, bool gradients)
+        : base(options, backend)
+    {
+        _options = options;
+        ModelDimensions d = Dimensions;
+        float deviation = options.InitializerRange;
+        int attention = d.Heads * d.HeadWidth, keyValue = d.KeyValueHeads * d.HeadWidth;
+        _tokens = Parameters.Matrix("model.embed_tokens.weight", ParameterRole.Embedding, d.Vocabulary, d.Width, deviation);
+        _blocks = new Block[d.Layers];
+        for (int i = 0; i < d.Layers; i++)
+        {
+            string layer = $"model.layers.{i}";
+            _blocks[i] = new Block(
+                Parameters.Vector($"{layer}.input_layernorm.weight", ParameterRole.Norm, d.Width, 1),
+                Parameters.Stacked(
+                    ParameterRole.Hidden, d.Width, deviation, d.HeadWidth,
+                    ($"{layer}.self_attn.q_proj.weight", attention), ($"{layer}.self_attn.k_proj.weight", keyValue), ($"{layer}.self_attn.v_proj.weight", keyValue)),
+                options.QkNorm ? Parameters.Vector($"{layer}.self_attn.q_norm.weight", ParameterRole.Norm, d.HeadWidth, 1) : null,
+                options.QkNorm ? Parameters.Vector($"{layer}.self_attn.k_norm.weight", ParameterRole.Norm, d.HeadWidth, 1) : null,
+                Parameters.Matrix($"{layer}.self_attn.o_proj.weight", ParameterRole.Hidden, d.Width, attention, deviation),
+                Parameters.Vector($"{layer}.post_attention_layernorm.weight", ParameterRole.Norm, d.Width, 1),
+                Parameters.Stacked(
+                    ParameterRole.Hidden, d.Width, deviation, 0,
+                    ($"{layer}.mlp.gate_proj.weight", d.FeedForward), ($"{layer}.mlp.up_proj.weight", d.FeedForward)),
+                Parameters.Matrix($"{layer}.mlp.down_proj.weight", ParameterRole.Hidden, d.Width, d.FeedForward, deviation));
+        }
+
+        _finalGain = Parameters.Vector("model.norm.weight", ParameterRole.Norm, d.Width, 1);
+        _head = options.Tied ? null : Parameters.Matrix("lm_head.weight", ParameterRole.Head, d.Vocabulary, d.Width, deviation);
+        Parameters.Allocate(backend, gradients);
+
+        Shape table = new(d.Context, d.HeadWidth);
+        _angles = backend.Allocate(table.Count);
+        _angleTable = new Tensor(_angles, 0, table);
+        backend.Write(_angleTable, RotaryOp.Angles(d.Context, d.HeadWidth, options.RopeTheta));
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Head => _head ?? _tokens;
+
+    /// <inheritdoc/>
+    public override Tensor Hidden(Tape tape, Tensor tokens, KeyValueCache? cache = null)
+    {
+        HeadLayout heads = new(Dimensions.Heads, Dimensions.KeyValueHeads, Dimensions.HeadWidth);
+        float epsilon = _options.Epsilon;
+        int start = cache?.Length ?? 0;
+        Tensor x = tape.Embedding(tokens, _tokens);                                                     // [B, T, D]
+        for (int i = 0; i < _blocks.Length; i++)
+        {
+            Block block = _blocks[i];
+            Tensor qkv = tape.Linear(tape.RmsNorm(x, block.Gain1, epsilon), block.Qkv);                 // [B, T, (H + 2 G) K]
+            if (block.QueryGain is not null && block.KeyGain is not null)
+            {
+                qkv = tape.HeadNorm(qkv, block.QueryGain, block.KeyGain, heads, epsilon);
+            }
+
+            Tensor mixed = Attend(tape, tape.Rotary(qkv, _angleTable, heads, start), heads, cache, i);  // [B, T, H K]
+            x = tape.Residual(x, tape.Linear(mixed, block.Output));
+
+            Tensor gateUp = tape.Linear(tape.RmsNorm(x, block.Gain2, epsilon), block.GateUp);           // [B, T, 2 F]
+            x = tape.Residual(x, tape.Linear(tape.SwiGlu(gateUp), block.Down));
+        }
+
+        return tape.RmsNorm(x, _finalGain, epsilon);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        _angles.Free();
+        base.Dispose(disposing);
+    }
+
+    private sealed record Block(
+        Weight Gain1, Weight Qkv, Weight? QueryGain, Weight? KeyGain, Weight Output, Weight Gain2, Weight GateUp, Weight Down);
+}
+
+/// <summary>Options of <see cref="Llama"/>.</summary>
+/// <param name="Size">Non-embedding parameters ("1m") or a preset: llama-130m, llama-300m, llama-520m, llama-1.2b (Wen et al. 2025), llama-7b.</param>
+/// <param name="Layers">Blocks.</param>
+/// <param name="Width">Width of the residual stream.</param>
+/// <param name="Heads">Query heads.</param>
+/// <param name="KeyValueHeads">Key-value heads; as many as query heads when null.</param>
+/// <param name="HeadWidth">Width of a head, even; width / heads when null.</param>
+/// <param name="FeedForward">8/3 x width, rounded to 16, when null.</param>
+/// <param name="Vocabulary">The tokenizer's when null.</param>
+/// <param name="Context">The training sequence length when null.</param>
+/// <param name="Tied">Whether the output projection is the token embedding.</param>
+/// <param name="QkNorm">RMSNorm on every query and key head.</param>
+/// <param name="RopeTheta">Base of the rotary frequencies.</param>
+/// <param name="Epsilon">Added to the mean square in RMSNorm.</param>
+/// <param name="InitializerRange">Standard deviation of the initial matrices.</param>
+public sealed record LlamaOptions(
+    string Size = "1m", int? Layers = null, int? Width = null, int? Heads = null, int? KeyValueHeads = null, int? HeadWidth = null,
+    int? FeedForward = null, int? Vocabulary = null, int? Context = null, bool Tied = true, bool QkNorm = false, double RopeTheta = 10_000,
+    float Epsilon = 1e-5f, float InitializerRange = 0.02f)
+    : ModelOptions(Size, Layers, Width, Heads, FeedForward, Vocabulary, Context, Tied)
+{
+    /// <inheritdoc/>
+    public override ModelDimensions Dimensions => new(
+        Resolved(Layers, "layers"), Resolved(Width, "width"), Resolved(Heads, "heads"), Resolved(KeyValueHeads, "keyValueHeads"),
+        Resolved(HeadWidth, "headWidth"), Resolved(FeedForward, "feedForward"), Resolved(Vocabulary, "vocabulary"), Resolved(Context, "context"));
+
+    /// <inheritdoc/>
+    public override ModelOptions Resolve(int vocabulary, int sequenceLength)
+    {
+        ModelSize size = ModelSize.Parse(Size, "llama").Shaped(Layers, Width, Heads, feedForwardPerWidth: 8.0 / 3, matricesInFeedForward: 3);
+        int headWidth = HeadWidth ?? size.Width / Math.Max(1, size.Heads);
+        LlamaOptions resolved = this with
+        {
+            Layers = size.Layers, Width = size.Width, Heads = size.Heads, KeyValueHeads = KeyValueHeads ?? size.Heads, HeadWidth = headWidth,
+            FeedForward = FeedForward ?? size.FeedForward, Vocabulary = Vocabulary ?? vocabulary, Context = Context ?? sequenceLength,
+        };
+        foreach ((int? value, string name) in new[]
+        {
+            (resolved.Layers, "layers"), (resolved.Width, "width"), (resolved.Heads, "heads"), (resolved.KeyValueHeads, "keyValueHeads"),
+            (resolved.HeadWidth, "headWidth"), (resolved.FeedForward, "feedForward"),
+        })
+        {
+            Positive(value ?? 0, name);
+        }
+
+        if (HeadWidth is null && size.Width % size.Heads != 0)
+        {
+            throw new ValidationException($"model.width: {size.Width} is not a multiple of model.heads {size.Heads}; set model.headWidth or change one");
+        }
+
+        if (headWidth % 2 != 0)
+        {
+            throw new ValidationException($"model.headWidth: {headWidth} is odd; rotary positions turn pairs");
+        }
+
+        if (size.Heads % (resolved.KeyValueHeads ?? 1) != 0)
+        {
+            throw new ValidationException($"model.keyValueHeads: {resolved.KeyValueHeads} does not divide model.heads {size.Heads}");
+        }
+
+        CheckText(resolved.Vocabulary ?? 0, vocabulary, resolved.Context ?? 0, sequenceLength);
+        return resolved;
+    }
+
+    /// <inheritdoc/>
+    public override Model Build(Backend backend, bool gradients = true) => new Llama(this, backend, gradients);
+
+    /// <inheritdoc/>
+    public override ModelCounts Count()
+    {
+        ModelDimensions d = Dimensions;
+        long width = d.Width, attention = (long)d.Heads * d.HeadWidth, keyValue = (long)d.KeyValueHeads * d.HeadWidth;
+        long matrices = (2 * width * attention) + (2 * width * keyValue) + (3 * width * d.FeedForward);
+        long vectors = (2 * width) + (QkNorm ? 2 * d.HeadWidth : 0);
+        long table = d.Vocabulary * width, embedding = Tied ? table : 2 * table;
+        return new ModelCounts(
+            (d.Layers * (matrices + vectors)) + width + embedding, embedding, (d.Layers * matrices) + table, d.Layers * attention);
+    }
+}

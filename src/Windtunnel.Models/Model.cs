@@ -1,0 +1,69 @@
+using Windtunnel.Tensors;
+using Windtunnel.Tensors.Autograd;
+using Windtunnel.Tensors.Backends;
+using Windtunnel.Tensors.Ops;
+
+namespace Windtunnel.Models;
+
+/// <summary>A decoder-only language model: tokens to hidden states to logits to loss.</summary>
+public abstract class Model : IDisposable
+{
+    /// <summary>A model with the dimensions of <paramref name="options"/>, which are resolved.</summary>
+    protected Model(ModelOptions options, Backend backend)
+    {
+        (Options, Dimensions, Backend) = (options, options.Dimensions, backend);
+    }
+
+    /// <summary>What the model was built from, every dimension filled in.</summary>
+    public ModelOptions Options { get; }
+
+    /// <summary>The sizes.</summary>
+    public ModelDimensions Dimensions { get; }
+
+    /// <summary>Where the model lives.</summary>
+    public Backend Backend { get; }
+
+    /// <summary>The weights.</summary>
+    public ParameterSet Parameters { get; } = new();
+
+    /// <summary>The output projection [V, D]; the token embedding where it is tied.</summary>
+    protected abstract Tensor Head { get; }
+
+    /// <summary>Multiplies the logits.</summary>
+    protected virtual float LogitScale => 1;
+
+    /// <summary>The last hidden states [B, T, D] of tokens [B, T], normalised.</summary>
+    /// <param name="tape">The computation.</param>
+    /// <param name="tokens">Token ids.</param>
+    /// <param name="cache">Keys and values of the tokens before these (batch 1), which grow by these; null outside sampling.</param>
+    public abstract Tensor Hidden(Tape tape, Tensor tokens, KeyValueCache? cache = null);
+
+    /// <summary>Losses in nats and z-loss penalties, one a target; their sum times <paramref name="lossScale"/> is what the tape differentiates.</summary>
+    public (Tensor Losses, Tensor Penalties) Loss(Tape tape, Tensor tokens, Tensor targets, float lossScale, float zLoss = 0) =>
+        tape.CrossEntropy(Hidden(tape, tokens), Head, targets, lossScale, zLoss, LogitScale);
+
+    /// <summary>Logits [B, T, V] of tokens [B, T]; nothing is recorded.</summary>
+    public Tensor Logits(Tape tape, Tensor tokens, KeyValueCache? cache = null)
+    {
+        Tensor hidden = Hidden(tape, tokens, cache);
+        cache?.Advance(tokens.Shape.Columns);
+        Tensor logits = tape.New(hidden.Shape.WithColumns(Head.Shape.Rows));
+        Backend.MatMul(logits, hidden, false, Head, true, LogitScale);
+        return logits;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Frees the weights.</summary>
+    protected virtual void Dispose(bool disposing) => Parameters.Dispose();
+
+    /// <summary>Causal attention, over the cached past too when there is one.</summary>
+    protected static Tensor Attend(Tape tape, Tensor qkv, HeadLayout heads, KeyValueCache? cache, int layer) => cache is null
+        ? tape.Attention(qkv, heads)
+        : tape.CachedAttention(qkv, cache.Keys[layer], cache.Values[layer], cache.Length, heads);
+}

@@ -1,0 +1,104 @@
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+
+namespace Windtunnel.Models;
+
+/// <summary>The size dial: from a parameter count, or a preset's name, to layers, width and heads.</summary>
+public sealed record ModelSize
+{
+    private static readonly Dictionary<string, ModelSize> Presets = new(StringComparer.OrdinalIgnoreCase)
+    {
+        // Radford et al. 2019, table 2.
+        ["gpt2"] = new() { Family = "gpt2", Layers = 12, Width = 768, Heads = 12, FeedForward = 3072 },
+        ["gpt2-medium"] = new() { Family = "gpt2", Layers = 24, Width = 1024, Heads = 16, FeedForward = 4096 },
+        ["gpt2-large"] = new() { Family = "gpt2", Layers = 36, Width = 1280, Heads = 20, FeedForward = 5120 },
+        ["gpt2-xl"] = new() { Family = "gpt2", Layers = 48, Width = 1600, Heads = 25, FeedForward = 6400 },
+
+        // Wen et al. 2025, table 1; Touvron et al. 2023, table 2.
+        ["llama-130m"] = new() { Family = "llama", Layers = 32, Width = 512, Heads = 8, FeedForward = 2048 },
+        ["llama-300m"] = new() { Family = "llama", Layers = 32, Width = 768, Heads = 12, FeedForward = 3072 },
+        ["llama-520m"] = new() { Family = "llama", Layers = 32, Width = 1024, Heads = 16, FeedForward = 4096 },
+        ["llama-1.2b"] = new() { Family = "llama", Layers = 32, Width = 1536, Heads = 24, FeedForward = 6144 },
+        ["llama-7b"] = new() { Family = "llama", Layers = 32, Width = 4096, Heads = 32, FeedForward = 11008 },
+    };
+
+    private string Family { get; init; } = "";
+
+    private double Target { get; init; }
+
+    /// <summary>Blocks.</summary>
+    public int Layers { get; private init; }
+
+    /// <summary>Width of the residual stream.</summary>
+    public int Width { get; private init; }
+
+    /// <summary>Query heads.</summary>
+    public int Heads { get; private init; }
+
+    /// <summary>Width inside the feed-forward layer.</summary>
+    public int FeedForward { get; private init; }
+
+    /// <summary>The names of the presets of a family.</summary>
+    public static IEnumerable<string> PresetsOf(string family) => Presets.Where(preset => preset.Value.Family == family).Select(preset => preset.Key);
+
+    /// <summary>Reads a size: "20k", "1m", "0.15m", "1.2b", or a preset.</summary>
+    /// <exception cref="ValidationException">It is neither.</exception>
+    public static ModelSize Parse(string size, string family)
+    {
+        if (Presets.TryGetValue(size, out ModelSize? preset) && preset.Family == family)
+        {
+            return preset;
+        }
+
+        double unit = char.ToLowerInvariant(size.Length > 0 ? size[^1] : ' ') switch { 'k' => 1e3, 'm' => 1e6, 'b' => 1e9, _ => 0 };
+        if (unit > 0 && double.TryParse(size[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double count)
+            && count * unit is >= 1e3 and <= 1e12)
+        {
+            return new ModelSize { Family = family, Target = count * unit };
+        }
+
+        throw new ValidationException(
+            $"model.size: '{size}' is neither a parameter count such as 20k, 1m or 1.2b nor one of {string.Join(", ", PresetsOf(family))}");
+    }
+
+    /// <summary>
+    /// Fills in what was not given: the layers and the width (a multiple of the head width) whose blocks come closest to the
+    /// target, at a width per layer that grows slowly with size, as published models do.
+    /// </summary>
+    internal ModelSize Shaped(int? layers, int? width, int? heads, double feedForwardPerWidth, int matricesInFeedForward)
+    {
+        if (Target == 0)
+        {
+            int presetWidth = width ?? Width;
+            return this with
+            {
+                Layers = layers ?? Layers, Width = presetWidth, Heads = heads ?? Heads,
+                FeedForward = presetWidth == Width ? FeedForward : Inner(presetWidth, feedForwardPerWidth),
+            };
+        }
+
+        ModelSize best = this;
+        double bestCost = double.PositiveInfinity;
+        for (int l = layers ?? 1; l <= (layers ?? 96); l++)
+        {
+            for (int w = width ?? 16; w <= (width ?? 16_384); w += 16)
+            {
+                // From about 24 a layer for the smallest models to 64 for GPT-2 small and 128 for LLaMA 7B.
+                double parameters = l * ((4.0 * w * w) + ((double)matricesInFeedForward * w * Inner(w, feedForwardPerWidth)));
+                double aspect = 24 * Math.Pow(Math.Max(Target, 1e5) / 1e5, 0.15);
+                double cost = (20 * Math.Abs(Math.Log(parameters / Target))) + Math.Abs(Math.Log((double)w / l / aspect))
+                    + (w % HeadWidth(w) == 0 ? 0 : 5);
+                if (cost < bestCost)
+                {
+                    (bestCost, best) = (cost, best with { Layers = l, Width = w });
+                }
+            }
+        }
+
+        return best with { Heads = heads ?? Math.Max(1, best.Width / HeadWidth(best.Width)), FeedForward = Inner(best.Width, feedForwardPerWidth) };
+    }
+
+    private static int HeadWidth(int width) => width < 64 ? 16 : width < 512 ? 32 : 64;
+
+    private static int Inner(int width, double perWidth) => Math.Max(16, (int)Math.Round(width * perWidth / 16) * 16);
+}

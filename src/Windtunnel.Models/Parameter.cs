@@ -1,0 +1,27 @@
+using Windtunnel.Tensors;
+
+namespace Windtunnel.Models;
+
+/// <summary>One named weight of a model, with what optimizers, checkpoints and exports need to know of it.</summary>
+/// <param name="Name">Its Hugging Face name.</param>
+/// <param name="Role">What it is for.</param>
+/// <param name="Shape">[out, in] for matrices, [n] for vectors.</param>
+/// <param name="Parts">How many matrices of equal height are stacked in it: 3 for GPT-2's fused queries, keys and values.</param>
+/// <param name="HeadWidth">Rows of one attention head where the rows are heads, else 0.</param>
+/// <param name="StandardDeviation">Of its normal initialisation; 0 means the constant <paramref name="Constant"/>.</param>
+/// <param name="Constant">Its initial value where it is not random.</param>
+public sealed record Parameter(
+    string Name, ParameterRole Role, Shape Shape, int Parts, int HeadWidth, float StandardDeviation, float Constant)
+{
+    /// <summary>The weights.</summary>
+    public Tensor Value { get; internal set; } = null!;
+
+    /// <summary>The gradient of the last step, valid between the backward pass and the next step.</summary>
+    public Tensor Grad { get; internal set; } = null!;
+
+    /// <summary>Where it starts in the flat buffers of its set, in elements.</summary>
+    public long Offset { get; internal set; }
+
+    /// <summary>True for matrices: weight decay applies to them and not to norms and biases.</summary>
+    public bool IsMatrix => Shape.Rank == 2;
+}

@@ -1,0 +1,72 @@
+using Windtunnel.Tensors.Backends.Cpu;
+
+namespace Windtunnel.Tensors;
+
+/// <summary>
+/// Counter-based random numbers, Philox 4x32-10 (Salmon et al. 2011): the n-th value of a stream is a pure function of
+/// (seed, stream, n), so nothing has to be saved but a counter, and the order of use does not matter.
+/// </summary>
+/// <param name="Seed">The run's seed.</param>
+/// <param name="Stream">Which of the run's independent streams.</param>
+public readonly record struct Philox(ulong Seed, ulong Stream)
+{
+    /// <summary>The stream of a name: weights of a parameter, choices of a component.</summary>
+    public static Philox Named(ulong seed, string name)
+    {
+        // FNV-1a; string.GetHashCode differs from process to process.
+        ulong hash = 14695981039346656037;
+        foreach (byte b in System.Text.Encoding.UTF8.GetBytes(name))
+        {
+            hash = (hash ^ b) * 1099511628211;
+        }
+
+        return new Philox(seed, hash);
+    }
+
+    /// <summary>Four words at a position of the stream.</summary>
+    public (uint W0, uint W1, uint W2, uint W3) Block(ulong position)
+    {
+        (uint c0, uint c1, uint c2, uint c3) = ((uint)position, (uint)(position >> 32), (uint)Stream, (uint)(Stream >> 32));
+        (uint k0, uint k1) = ((uint)Seed, (uint)(Seed >> 32));
+        for (int round = 0; round < 10; round++)
+        {
+            ulong p0 = 0xD2511F53UL * c0, p1 = 0xCD9E8D57UL * c2;
+            (c0, c1, c2, c3) = ((uint)(p1 >> 32) ^ c1 ^ k0, (uint)p1, (uint)(p0 >> 32) ^ c3 ^ k1, (uint)p0);
+            k0 += 0x9E3779B9;
+            k1 += 0xBB67AE85;
+        }
+
+        return (c0, c1, c2, c3);
+    }
+
+    /// <summary>A number in [0, 1) with 53 random bits.</summary>
+    public double Uniform(ulong position)
+    {
+        (uint w0, uint w1, _, _) = Block(position);
+        return ((((ulong)w0 << 32) | w1) >> 11) * (1.0 / (1UL << 53));
+    }
+
+    /// <summary>Fills with N(0, standardDeviation^2) by Box and Muller (1958); element i depends on nothing but i.</summary>
+    public void FillNormal(Span<float> values, float standardDeviation, long start = 0)
+    {
+        for (int i = 0; i < values.Length;)
+        {
+            long at = start + i;
+            (uint w0, uint w1, uint w2, uint w3) = Block((ulong)(at / 4));
+            (double n0, double n1) = Pair(w0, w1);
+            (double n2, double n3) = Pair(w2, w3);
+            ReadOnlySpan<double> four = [n0, n1, n2, n3];
+            for (int lane = (int)(at % 4); lane < 4 && i < values.Length; lane++, i++)
+            {
+                values[i] = (float)(four[lane] * standardDeviation);
+            }
+        }
+    }
+
+    private static (double Cosine, double Sine) Pair(uint a, uint b)
+    {
+        double radius = Math.Sqrt(-2 * VectorMath.Log((a + 0.5) / 4294967296.0));
+        (double sine, double cosine) = VectorMath.SinCosTurns(b / 4294967296.0);
+        return (radius * cosine, radius * sine);
+    }
+}
