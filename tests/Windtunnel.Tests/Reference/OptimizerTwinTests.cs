@@ -30,6 +30,18 @@ public sealed class OptimizerTwinTests
             eps: Number(hyper, "ns_eps")));
     }
 
+    [Fact]
+    public void Adamw_moves_by_the_learning_rate_at_every_step_of_a_constant_gradient()
+    {
+        double[] weight = [1, 1], first = new double[2], second = new double[2];
+        for (int step = 1; step <= 20; step++)
+        {
+            OptimizerTwin.AdamW(weight, [3, -0.2], first, second, step, 0.01, 0.9, 0.95, 0, 0);
+            Assert.Equal(1 - 0.01 * step, weight[0], 1e-13);
+            Assert.Equal(1 + 0.01 * step, weight[1], 1e-13);
+        }
+    }
+
     [Theory]
     [InlineData(12, 5)]
     [InlineData(5, 12)]
