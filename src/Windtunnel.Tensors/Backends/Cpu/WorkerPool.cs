@@ -49,7 +49,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         {
             for (int item = 0; item < items; item++)
             {
-                work.Run(item, 0);
+                Invoke<TWork>(Unsafe.AsPointer(ref work), item, 0);
             }
 
             return;
@@ -101,6 +101,8 @@ internal sealed unsafe class WorkerPool : IDisposable
         _wake.Dispose();
     }
 
+    // Never inlined: one body of each kernel, whoever runs it. Inlined into Run, the JIT keeps its constants in memory.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Invoke<TWork>(void* work, int item, int worker)
         where TWork : struct, IWork => Unsafe.AsRef<TWork>(work).Run(item, worker);
 
