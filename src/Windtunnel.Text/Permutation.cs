@@ -19,7 +19,7 @@ public readonly struct Permutation
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         Length = length;
-        _key = key;
+        _key = SplitMix64.Hash(key, (ulong)length);
         _halfBits = Math.Max(1, (BitOperations.Log2((ulong)length) + 2) / 2);
     }
 
