@@ -12,10 +12,10 @@ namespace Windtunnel.Training;
 /// <param name="Value">The number.</param>
 /// <param name="Unit">What it counts.</param>
 [JsonConverter(typeof(Converter))]
-public readonly record struct Duration(double Value, DurationUnit Unit)
+public sealed record Duration(double Value, DurationUnit Unit)
 {
     /// <summary>No time at all.</summary>
-    public static Duration Zero => default;
+    public static Duration Zero { get; } = new(0, DurationUnit.Steps);
 
     /// <summary>A number of steps.</summary>
     public static Duration OfSteps(long steps) => new(steps, DurationUnit.Steps);
