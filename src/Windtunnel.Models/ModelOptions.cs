@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Windtunnel.Tensors.Backends;
 
@@ -38,6 +39,10 @@ public abstract record ModelOptions(
 
     /// <summary>Counts parameters and operations without building anything.</summary>
     public abstract ModelCounts Count();
+
+    /// <summary>The model's Hugging Face config.json, by which other tools load the weights.</summary>
+    /// <param name="endOfText">The token that starts and ends documents.</param>
+    public abstract JsonObject ToHuggingFace(int endOfText);
 
     /// <summary>A dimension that <see cref="Resolve"/> has filled in.</summary>
     protected static int Resolved(int? value, string name) =>
