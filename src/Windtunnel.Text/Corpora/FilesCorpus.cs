@@ -52,7 +52,11 @@ public sealed class FilesCorpus : Corpus
             using TextReader reader = Open(file);
             if (Format(file) != ".jsonl")
             {
-                yield return new Document(Read(file, reader, untilNewline: false) ?? "");
+                if (Read(file, reader, untilNewline: false) is { } text)
+                {
+                    yield return new Document(text);
+                }
+
                 continue;
             }
 
@@ -100,17 +104,19 @@ public sealed class FilesCorpus : Corpus
         throw new InvalidDataException($"{file}, line {line}: no string property '{_field}': correct the line or set the corpus's field");
     }
 
+    /// <summary>The next document or line; null at the end.</summary>
     private static string? Read(string file, TextReader reader, bool untilNewline)
     {
         StringBuilder text = new();
         try
         {
-            if (untilNewline && reader.Peek() < 0)
+            int c = reader.Read();
+            if (c < 0)
             {
                 return null;
             }
 
-            for (int c; (c = reader.Read()) >= 0 && !(untilNewline && c == '\n');)
+            for (; c >= 0 && !(untilNewline && c == '\n'); c = reader.Read())
             {
                 if (text.Length == DocumentCharsMax)
                 {

@@ -55,6 +55,21 @@ public sealed class CorpusTests : IDisposable
     }
 
     [Fact]
+    public void A_compressed_file_that_is_cut_short_is_named()
+    {
+        string text = string.Concat(Enumerable.Range(0, 10_000).Select(i => $"line {i}\n"));
+        Compress("x.txt.gz", text, stream => new GZipStream(stream, CompressionLevel.Fastest));
+        Compress("x.txt.br", text, stream => new BrotliStream(stream, CompressionLevel.Fastest));
+        Assert.Equal([text, text], Texts("*"));
+        foreach (string name in (string[])["x.txt.gz", "x.txt.br"])
+        {
+            byte[] whole = File.ReadAllBytes(_folder.File(name));
+            File.WriteAllBytes(_folder.File(name), whole[..(whole.Length / 2)]);
+            Assert.Contains(name, Assert.Throws<InvalidDataException>(() => Texts(name)).Message);
+        }
+    }
+
+    [Fact]
     public void A_changed_file_changes_the_fingerprint()
     {
         string path = _folder.Write("a.txt", "one");
