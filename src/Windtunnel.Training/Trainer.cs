@@ -62,7 +62,7 @@ public sealed class Trainer : IDisposable
     public Model Model { get; }
 
     /// <summary>The small part of the state.</summary>
-    public TrainerState State { get; private set; } = new();
+    public TrainerState State { get; set; } = new();
 
     /// <summary>Model operations for one token, forward and backward.</summary>
     public double FlopsAToken { get; }
@@ -70,8 +70,8 @@ public sealed class Trainer : IDisposable
     /// <summary>The highest learning rate times the schedule's factor at update <paramref name="step"/>.</summary>
     public double LearningRate(long step) => Config.Optimizer.LearningRate * _schedule.Factor(step);
 
-    /// <summary>Passes over the training data so far.</summary>
-    public double Epoch => _loader.Epoch;
+    /// <summary>How far training is.</summary>
+    public Progress At => new(State.Step, State.Tokens, State.Tokens * FlopsAToken, State.WallSeconds, _loader.Epoch);
 
     /// <summary>Draws new weights.</summary>
     public void Initialize()
@@ -173,6 +173,13 @@ public sealed class Trainer : IDisposable
         {
             _loader.Seek(state.Cursor);
         }
+    }
+
+    /// <summary>After a rewind: goes on with the data that comes after what made it necessary.</summary>
+    public void SkipTo(LoaderCursor cursor, long rewinds)
+    {
+        _loader.Seek(cursor);
+        State = State with { Cursor = cursor, Rewinds = rewinds };
     }
 
     /// <inheritdoc/>

@@ -45,6 +45,9 @@ public sealed class SafetensorsFile : IDisposable
         CheckOffsets();
     }
 
+    /// <summary>The path that the file was opened by.</summary>
+    public string Path => _path;
+
     /// <summary>The tensors in the order of their data.</summary>
     public IReadOnlyList<SafetensorsInfo> Tensors { get; }
 
