@@ -40,6 +40,8 @@ public sealed class TrainingRun : IDisposable
     {
         (Folder, Config, _data, _parent, _listener) = (folder, config, data, parent, listener);
         _lock = folder.Lock();
+        Directory.CreateDirectory(folder.HuggingFacePath);
+        data.Tokenizer.Save(folder.TokenizerPath);
         _backend = new CpuBackend(config.Threads);
         _trainer = new Trainer(config, data, _backend);
         _validator = new Validator(
@@ -134,7 +136,7 @@ public sealed class TrainingRun : IDisposable
         RunConfig before = ConfigFile.Load<RunConfig>(source.ConfigPath);
         RunConfig config = ConfigFile.Bind<RunConfig>(
             ConfigFile.Apply<RunConfig>(ConfigFile.Read(source.ConfigPath), source.ConfigPath, overrides), source.ConfigPath);
-        Checkpoint checkpoint = new CheckpointStore(source.CheckpointsPath) is var store && step is { } wanted
+        Checkpoint checkpoint = CheckpointStore.ForReading(source.CheckpointsPath) is var store && step is { } wanted
             ? store.Open(wanted)
             : store.OpenNewest() ?? throw new InvalidDataException($"{source.Path}: has no checkpoint to branch from");
         Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);

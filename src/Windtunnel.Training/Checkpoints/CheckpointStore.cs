@@ -31,6 +31,7 @@ public sealed partial class CheckpointStore
     private readonly string _folder;
     private readonly CheckpointRetention _retention;
     private readonly Action<string>? _beforeOperation;
+    private readonly bool _reading;
 
     /// <summary>Opens the folder, which is made where absent, and clears what interrupted saves left in it.</summary>
     public CheckpointStore(string folder, CheckpointRetention? retention = null)
@@ -47,6 +48,16 @@ public sealed partial class CheckpointStore
         Recover();
     }
 
+    private CheckpointStore(string folder)
+    {
+        _folder = Path.GetFullPath(folder);
+        _retention = new CheckpointRetention();
+        _reading = true;
+    }
+
+    /// <summary>Opens a folder that another process may be saving to: changes nothing in it, and sets no bad checkpoint aside.</summary>
+    public static CheckpointStore ForReading(string folder) => new(folder);
+
     /// <summary>The steps that have a checkpoint, oldest first; not yet verified.</summary>
     public IReadOnlyList<long> Steps => [.. Candidates().Select(candidate => candidate.Step).Order()];
 
@@ -58,6 +69,11 @@ public sealed partial class CheckpointStore
     public Checkpoint Save(long step, Action<CheckpointWriter> write)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
+        if (_reading)
+        {
+            throw new InvalidOperationException($"{_folder}: opened for reading");
+        }
+
         string final = PathOf(step);
         string temporary = $"{final}.tmp-{Environment.ProcessId}";
         try
@@ -106,7 +122,7 @@ public sealed partial class CheckpointStore
 
         if (rejected.Count == 0)
         {
-            rejected.AddRange(Directory.EnumerateDirectories(_folder).Where(path => QuarantinedName().IsMatch(Path.GetFileName(path)))
+            rejected.AddRange((Directory.Exists(_folder) ? Directory.EnumerateDirectories(_folder) : []).Where(path => QuarantinedName().IsMatch(Path.GetFileName(path)))
                 .Select(path => $"{path}: set aside before").Order(StringComparer.Ordinal));
         }
 
@@ -128,7 +144,7 @@ public sealed partial class CheckpointStore
 
     private IEnumerable<(long Step, string Path)> Candidates()
     {
-        foreach (string path in Directory.EnumerateDirectories(_folder))
+        foreach (string path in Directory.Exists(_folder) ? Directory.EnumerateDirectories(_folder) : [])
         {
             if (CandidateName().Match(Path.GetFileName(path)) is { Success: true } match && long.TryParse(match.Groups[1].Value, out long step))
             {
@@ -192,7 +208,7 @@ public sealed partial class CheckpointStore
                 ? checkpoint
                 : throw new InvalidDataException($"{path}: holds step {checkpoint.Step}");
         }
-        catch (InvalidDataException e)
+        catch (InvalidDataException e) when (!_reading)
         {
             string aside = path + ".bad";
             for (int i = 2; Path.Exists(aside); i++)
