@@ -4,6 +4,7 @@ using Windtunnel.Cli.Verbs;
 
 RootCommand root = new("Windtunnel pretrains small language models and predicts large ones.")
 {
+    QuickstartVerb.Command,
     SampleVerb.Command,
     BenchVerb.Command,
 };
