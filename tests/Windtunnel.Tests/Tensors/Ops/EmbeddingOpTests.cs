@@ -17,7 +17,7 @@ public sealed class EmbeddingOpTests
     [InlineData(12f)]
     public void Embedding_without_positions_agrees_with_its_twin(float scale) =>
         OpCheck.AgreesWithTwin(
-            (tape, x) => tape.Embedding(OpCheck.Upload(tape, new Shape(Batch, Length), Tokens), x[0], scale: scale),
+            (tape, x) => tape.Embedding(OpCheck.UploadTokens(tape, new Shape(Batch, Length), Tokens), x[0], scale: scale),
             x => Twin.Embedding(Tokens, x[0], null, Width, Length, scale),
             [new Shape(Vocabulary, Width)]);
 
@@ -26,7 +26,7 @@ public sealed class EmbeddingOpTests
     [InlineData(4)]
     public void Embedding_with_positions_agrees_with_its_twin_from_any_start(int start) =>
         OpCheck.AgreesWithTwin(
-            (tape, x) => tape.Embedding(OpCheck.Upload(tape, new Shape(Batch, Length), Tokens), x[0], x[1], start, 0.5f),
+            (tape, x) => tape.Embedding(OpCheck.UploadTokens(tape, new Shape(Batch, Length), Tokens), x[0], x[1], start, 0.5f),
             x => Twin.Embedding(Tokens, x[0], x[1][(start * Width)..], Width, Length, 0.5),
             [new Shape(Vocabulary, Width), new Shape(50, Width)]);
 
@@ -37,7 +37,7 @@ public sealed class EmbeddingOpTests
     {
         using CpuBackend backend = new(2);
         using Tape tape = new(backend);
-        Tensor tokens = OpCheck.Upload(tape, new Shape(1, 130), [.. Enumerable.Repeat(0, 129), token]), table = tape.New(new Shape(Vocabulary, Width));
+        Tensor tokens = OpCheck.UploadTokens(tape, new Shape(1, 130), [.. Enumerable.Repeat(0, 129), token]), table = tape.New(new Shape(Vocabulary, Width));
 
         InvalidOperationException error = Assert.Throws<InvalidOperationException>(() => tape.Embedding(tokens, table));
 
@@ -49,7 +49,7 @@ public sealed class EmbeddingOpTests
     {
         using CpuBackend backend = new(1);
         using Tape tape = new(backend);
-        Tensor tokens = OpCheck.Upload(tape, new Shape(1, 2), [0, 1]);
+        Tensor tokens = OpCheck.UploadTokens(tape, new Shape(1, 2), [0, 1]);
 
         Assert.Throws<ArgumentException>(
             () => tape.Embedding(tokens, tape.New(new Shape(2, 4)), tape.New(new Shape(3, 4)), start: 2));
