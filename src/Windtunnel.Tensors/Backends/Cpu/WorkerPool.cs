@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace Windtunnel.Tensors.Backends.Cpu;
 
@@ -18,7 +19,7 @@ internal sealed unsafe class WorkerPool : IDisposable
     private const int SpinsBeforeSleep = 20_000;
 
     private readonly Thread[] _threads;
-    private readonly SemaphoreSlim _wake = new(0);
+    private readonly object _sleepers = new();
     private PaddedCounters _counters;
     private void* _work;
     private delegate*<void*, int, int, void> _invoke;
@@ -41,7 +42,10 @@ internal sealed unsafe class WorkerPool : IDisposable
     /// <summary>How many threads share the work, the calling one included.</summary>
     public int Workers { get; }
 
-    /// <summary>Runs items 0 to <paramref name="items"/> - 1 and returns when all are done. Not reentrant.</summary>
+    /// <summary>
+    /// Runs items 0 to <paramref name="items"/> - 1 and returns when all are done; then rethrows the exception of one that failed.
+    /// Not reentrant.
+    /// </summary>
     public void Run<TWork>(TWork work, int items)
         where TWork : struct, IWork
     {
@@ -61,12 +65,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         _counters.Next = 0;
         Volatile.Write(ref _counters.Running, _threads.Length);
         Interlocked.Increment(ref _counters.Generation);
-        int sleeping = Volatile.Read(ref _counters.Sleeping);
-        if (sleeping > 0)
-        {
-            _wake.Release(sleeping);
-        }
-
+        WakeSleepers();
         Drain(0);
         for (int spin = 0; Volatile.Read(ref _counters.Running) != 0; spin++)
         {
@@ -83,7 +82,7 @@ internal sealed unsafe class WorkerPool : IDisposable
         if (_failure is { } failure)
         {
             _failure = null;
-            throw new AggregateException("a kernel failed on a worker thread", failure);
+            ExceptionDispatchInfo.Throw(failure);
         }
     }
 
@@ -92,13 +91,11 @@ internal sealed unsafe class WorkerPool : IDisposable
     {
         _stopping = true;
         Interlocked.Increment(ref _counters.Generation);
-        _wake.Release(Math.Max(1, _threads.Length));
+        WakeSleepers();
         foreach (Thread thread in _threads)
         {
             thread.Join();
         }
-
-        _wake.Dispose();
     }
 
     // Never inlined: one body of each kernel, whoever runs it. Inlined into Run, the JIT keeps its constants in memory.
@@ -108,11 +105,21 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private void Drain(int worker)
     {
-        int item;
-        while ((item = Interlocked.Increment(ref _counters.Next) - 1) < _items)
+        // The caller must not unwind while others read its work, so exceptions wait until all have finished.
+        try
         {
-            _invoke(_work, item, worker);
+            int item;
+            while ((item = Interlocked.Increment(ref _counters.Next) - 1) < _items)
+            {
+                _invoke(_work, item, worker);
+            }
         }
+#pragma warning disable CA1031 // Run rethrows it
+        catch (Exception failure)
+        {
+            _failure = failure;
+        }
+#pragma warning restore CA1031
     }
 
     private void Loop(int worker)
@@ -126,17 +133,7 @@ internal sealed unsafe class WorkerPool : IDisposable
                 return;
             }
 
-            try
-            {
-                Drain(worker);
-            }
-#pragma warning disable CA1031 // the calling thread rethrows it
-            catch (Exception failure)
-            {
-                _failure = failure;
-            }
-#pragma warning restore CA1031
-
+            Drain(worker);
             Interlocked.Decrement(ref _counters.Running);
         }
     }
@@ -154,20 +151,28 @@ internal sealed unsafe class WorkerPool : IDisposable
             Thread.SpinWait(4);
         }
 
-        while (true)
+        lock (_sleepers)
         {
+            // Counted before the last look at Generation: WakeSleepers, which looks in the other order, can't miss this one.
             Interlocked.Increment(ref _counters.Sleeping);
-            int generation = Volatile.Read(ref _counters.Generation);
-            if (generation == seen)
+            int generation;
+            while ((generation = Volatile.Read(ref _counters.Generation)) == seen)
             {
-                _wake.Wait();
+                Monitor.Wait(_sleepers);
             }
 
             Interlocked.Decrement(ref _counters.Sleeping);
-            generation = Volatile.Read(ref _counters.Generation);
-            if (generation != seen)
+            return generation;
+        }
+    }
+
+    private void WakeSleepers()
+    {
+        if (Volatile.Read(ref _counters.Sleeping) > 0)
+        {
+            lock (_sleepers)
             {
-                return generation;
+                Monitor.PulseAll(_sleepers);
             }
         }
     }
