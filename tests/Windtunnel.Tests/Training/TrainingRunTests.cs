@@ -149,7 +149,7 @@ public sealed class TrainingRunTests : IDisposable
         RecordingListener first = new(), second = new();
         RunFolder folder = Train(TinyRun.Config(steps: 40), "first", first).Folder;
         string weights = Path.Combine(folder.CheckpointsPath, "step-00000040", "model.safetensors");
-        using (TrainingRun run = TrainingRun.Start(TinyRun.Config(steps: 5), new ConfigOrigin(null, []), Places("second"), second, weights))
+        using (TrainingRun run = TrainingRun.Start(TinyRun.Config(steps: 10), new ConfigOrigin(null, []), Places("second"), second, weights))
         {
             run.Train(new StopSignal());
         }
