@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
@@ -79,7 +81,7 @@ internal static class ConfigSchema
             string key = variants.TypeDiscriminatorPropertyName;
             string? name = map.ContainsKey(key) ? Text(map[key]) : Name(variants, place.DefaultType?.Invoke());
             Type variant = Variant(variants, name) ?? throw place.At(key).Error(
-                (map.ContainsKey(key) ? $"'{Text(map[key])}' is not registered" : "is missing")
+                (map.ContainsKey(key) ? $"'{ConfigYaml.Brief(Text(map[key]) ?? map[key]?.ToJsonString() ?? "null")}' is not registered" : "is missing")
                 + $"; choose one of {string.Join(", ", variants.DerivedTypes.Select(v => v.TypeDiscriminator))}");
             info = Contract(variant);
             result[key] = name;
@@ -106,7 +108,7 @@ internal static class ConfigSchema
     {
         Type bare = Nullable.GetUnderlyingType(type) ?? type;
         bool isNumber = node is JsonValue && node.GetValueKind() == JsonValueKind.Number;
-        if (isNumber && IsInteger(bare) && decimal.TryParse(node!.ToJsonString(), System.Globalization.NumberStyles.Float, null, out decimal number)
+        if (isNumber && IsInteger(bare) && decimal.TryParse(node!.ToJsonString(), NumberStyles.Float, null, out decimal number)
             && number == decimal.Truncate(number))
         {
             node = JsonValue.Create(decimal.Truncate(number));
@@ -228,14 +230,15 @@ internal static class ConfigSchema
     /// <summary>Where in which source a node stands, to say so in errors.</summary>
     private sealed record Place(string Source, string Path, bool Complete, Func<Type?>? DefaultType)
     {
-        public Place At(string key) => this with { Path = Path.Length == 0 ? key : $"{Path}.{key}", DefaultType = null };
+        private static readonly JsonSerializerOptions s_readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+        public Place At(string key) => this with { Path = (Path.Length == 0 ? "" : Path + ".") + ConfigYaml.Brief(key), DefaultType = null };
 
         public ValidationException Error(string problem) => new($"{Source}: {(Path.Length == 0 ? "the file" : Path)} {problem}");
 
         public ValidationException Mismatch(JsonNode? node, string expected)
         {
-            string value = node?.ToJsonString(new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }) ?? "null";
-            return Error($"is {(value.Length > 60 ? value[..57] + "..." : value)}; expected {expected}");
+            return Error($"is {ConfigYaml.Brief(node?.ToJsonString(s_readable) ?? "null")}; expected {expected}");
         }
     }
 }

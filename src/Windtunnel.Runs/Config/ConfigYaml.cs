@@ -63,6 +63,9 @@ internal static partial class ConfigYaml
         return yaml.ToString();
     }
 
+    /// <summary>Text from a file as one line of an error.</summary>
+    public static string Brief(string text) => (text.Length > 60 ? text[..57] + "..." : text).ReplaceLineEndings(" ");
+
     private static JsonNode? ReadNode(Parser parser, string source, int depth)
     {
         ParsingEvent next = parser.Consume<ParsingEvent>();
@@ -102,7 +105,7 @@ internal static partial class ConfigYaml
 
             if (map.ContainsKey(key.Value))
             {
-                throw new ValidationException($"{source}:{key.Start.Line}: duplicate key '{key.Value}'");
+                throw new ValidationException($"{source}:{key.Start.Line}: duplicate key '{Brief(key.Value)}'");
             }
 
             map.Add(key.Value, ReadNode(parser, source, depth + 1));
@@ -156,7 +159,7 @@ internal static partial class ConfigYaml
         }
 
         return Float().IsMatch(text) || NotFinite().IsMatch(text)
-            ? throw new ValidationException($"{at}: {text} is not a finite number")
+            ? throw new ValidationException($"{at}: {Brief(text)} is not a finite number")
             : JsonValue.Create(text);
     }
 

@@ -72,8 +72,8 @@ public abstract class Backend : IDisposable
     /// <summary>dTable [V, D] (+)= scale dy scattered by token, in token order.</summary>
     public abstract void EmbeddingGrad(Tensor dTable, Tensor dy, Tensor tokens, float scale, bool accumulate);
 
-    /// <summary>dPositions [.., D] (+)= dy summed over the batch, in batch order.</summary>
-    public abstract void PositionGrad(Tensor dPositions, Tensor dy, int sequenceLength, bool accumulate);
+    /// <summary>dPositions [.., D] (+)= dy summed over the batch, in batch order, from row <paramref name="start"/> on.</summary>
+    public abstract void PositionGrad(Tensor dPositions, Tensor dy, int sequenceLength, int start, bool accumulate);
 
     /// <summary>y = (x - mean) rstd gain + bias over the last dimension; keeps mean and rstd, one a row (Ba et al. 2016).</summary>
     public abstract void LayerNorm(Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gain, Tensor bias, float epsilon);

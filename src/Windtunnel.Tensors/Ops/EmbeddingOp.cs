@@ -24,7 +24,7 @@ public static class EmbeddingOp
             tape.Backend.EmbeddingGrad(tape.GradOf(table, out bool addTable), y.Grad!, tokens, scale, addTable);
             if (positions is not null)
             {
-                tape.Backend.PositionGrad(tape.GradOf(positions, out bool addPositions), y.Grad!, length, addPositions);
+                tape.Backend.PositionGrad(tape.GradOf(positions, out bool addPositions), y.Grad!, length, start, addPositions);
             }
         });
         return y;

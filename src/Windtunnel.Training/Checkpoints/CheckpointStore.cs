@@ -64,6 +64,7 @@ public sealed partial class CheckpointStore
     /// <summary>Saves a checkpoint durably, replacing one of the same step, then prunes.</summary>
     /// <param name="write">Creates the files and sets the fields of the manifest.</param>
     /// <returns>The checkpoint as read back from disk.</returns>
+    /// <exception cref="ValidationException">The folder holds a later step, which would win over this one.</exception>
     /// <exception cref="IOException">It could not be saved, as on a full disk; those before it stand, and nothing of it is left.</exception>
     /// <exception cref="InvalidDataException">The disk gave back other bytes; what it holds is set aside, and nothing is pruned.</exception>
     public Checkpoint Save(long step, Action<CheckpointWriter> write)
@@ -72,6 +73,11 @@ public sealed partial class CheckpointStore
         if (_reading)
         {
             throw new InvalidOperationException($"{_folder}: opened for reading");
+        }
+
+        if (Steps is [.., long newest] && step < newest)
+        {
+            throw new ValidationException($"{_folder}: step {step} comes before the saved step {newest}; resume from the newest, or branch into a new run");
         }
 
         string final = PathOf(step);
@@ -98,6 +104,7 @@ public sealed partial class CheckpointStore
         AtomicFile.SyncDirectory(_folder);
         Before("verify");
         Checkpoint saved = OpenOrQuarantine(final);
+        TryDelete(Replaced(final));
         Prune();
         return saved;
     }
@@ -114,7 +121,7 @@ public sealed partial class CheckpointStore
             {
                 return OpenOrQuarantine(path).InsteadOf(rejected);
             }
-            catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+            catch (InvalidDataException e)
             {
                 rejected.Add(e.Message);
             }
@@ -142,6 +149,8 @@ public sealed partial class CheckpointStore
 
     private string PathOf(long step) => Path.Combine(_folder, $"step-{step:D8}");
 
+    private static string Replaced(string final) => final + ".replaced";
+
     private IEnumerable<(long Step, string Path)> Candidates()
     {
         foreach (string path in Directory.Exists(_folder) ? Directory.EnumerateDirectories(_folder) : [])
@@ -156,7 +165,7 @@ public sealed partial class CheckpointStore
     /// <summary>A rename cannot replace a folder, so an old one of the same step steps aside; <see cref="Recover"/> undoes a half of it.</summary>
     private void Replace(string temporary, string final)
     {
-        string replaced = final + ".replaced";
+        string replaced = Replaced(final);
         if (Directory.Exists(final))
         {
             TryDelete(replaced);
@@ -174,8 +183,6 @@ public sealed partial class CheckpointStore
             Directory.Move(replaced, final);
             throw;
         }
-
-        TryDelete(replaced);
     }
 
     private void Recover()
@@ -208,7 +215,7 @@ public sealed partial class CheckpointStore
                 ? checkpoint
                 : throw new InvalidDataException($"{path}: holds step {checkpoint.Step}");
         }
-        catch (InvalidDataException e) when (!_reading)
+        catch (Exception e) when (!_reading && e is (InvalidDataException or IOException or UnauthorizedAccessException))
         {
             string aside = path + ".bad";
             for (int i = 2; Path.Exists(aside); i++)
@@ -223,7 +230,7 @@ public sealed partial class CheckpointStore
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
-                throw e; // On a read-only disk it stays where it is.
+                throw new InvalidDataException(e.Message, e); // On a read-only disk it stays where it is.
             }
 
             throw new InvalidDataException($"{e.Message} (set aside as {Path.GetFileName(aside)})", e);

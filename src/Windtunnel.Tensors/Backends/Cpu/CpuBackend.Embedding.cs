@@ -25,7 +25,7 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public override void PositionGrad(Tensor dPositions, Tensor dy, int sequenceLength, bool accumulate)
+    public override void PositionGrad(Tensor dPositions, Tensor dy, int sequenceLength, int start, bool accumulate)
     {
         if (!accumulate)
         {
@@ -33,7 +33,7 @@ public sealed unsafe partial class CpuBackend
         }
 
         _workers.Run(
-            new PositionGradWork((nint)Pointer(dPositions), (nint)Pointer(dy), dy.Shape.Rows, dy.Shape.Columns, sequenceLength), sequenceLength);
+            new PositionGradWork((nint)Pointer(dPositions), (nint)Pointer(dy), dy.Shape.Rows, dy.Shape.Columns, sequenceLength, start), sequenceLength);
     }
 
     /// <inheritdoc/>
@@ -109,11 +109,11 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private readonly struct PositionGradWork(nint dPositions, nint dy, int rows, int width, int sequenceLength) : IWork
+    private readonly struct PositionGradWork(nint dPositions, nint dy, int rows, int width, int sequenceLength, int start) : IWork
     {
         public void Run(int item, int worker)
         {
-            float* to = (float*)dPositions + ((nint)item * width);
+            float* to = (float*)dPositions + ((nint)(start + item) * width);
             for (int row = item; row < rows; row += sequenceLength)
             {
                 float* from = (float*)dy + ((nint)row * width);

@@ -261,6 +261,18 @@ public sealed class ConfigFileTests
         Assert.Contains(message, actual);
     }
 
+    [Theory]
+    [InlineData("{0}: 1")]
+    [InlineData("training: {{optimizer: {{type: {0}}}}}")]
+    [InlineData("seed: {0}")]
+    [InlineData("name: [{0}]")]
+    [InlineData("\"a\\nb{0}\": 1")]
+    public void Errors_stay_short_whatever_the_file_holds(string yaml)
+    {
+        Assert.InRange(Error<RunOptions>(string.Format(yaml, new string('9', 100_000))).Length, 20, 300);
+        Assert.InRange(Error<RunOptions>(string.Format(yaml, new string('x', 900))).Length, 20, 300);
+    }
+
     [Fact]
     public void Whole_numbers_may_be_written_as_floats()
     {

@@ -264,6 +264,33 @@ public sealed class CheckpointStoreTests
     }
 
     [Fact]
+    public void A_checkpoint_being_replaced_comes_back_where_the_new_one_proves_bad()
+    {
+        using TemporaryFolder folder = new();
+        Save(new CheckpointStore(folder.Path), 1);
+        CheckpointStore store = new(folder.Path, null, operation =>
+        {
+            if (operation == "verify")
+            {
+                File.AppendAllText(Path.Combine(Step(folder.Path, 1), "model.safetensors"), "x");
+            }
+        });
+        Assert.Contains("set aside", Assert.Throws<InvalidDataException>(() => Save(store, 1)).Message);
+        AssertHolds(new CheckpointStore(folder.Path).OpenNewest(), 1);
+        Assert.Equal(["step-00000001", "step-00000001.bad"], Directory.GetDirectories(folder.Path).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
+    public void A_step_before_the_newest_is_refused()
+    {
+        using TemporaryFolder folder = new();
+        CheckpointStore store = new(folder.Path);
+        Save(store, 5);
+        Assert.Contains("saved step 5", Assert.Throws<ValidationException>(() => Save(store, 4)).Message);
+        Assert.Equal([5], store.Steps);
+    }
+
+    [Fact]
     public void Leftovers_of_killed_saves_go_when_the_store_opens()
     {
         using TemporaryFolder folder = new();
