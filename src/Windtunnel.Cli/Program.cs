@@ -1,12 +1,19 @@
 using System.CommandLine;
-using Windtunnel.Cli;
 using Windtunnel.Cli.Verbs;
 
-RootCommand root = new("Windtunnel pretrains small language models and predicts large ones.")
-{
-    QuickstartVerb.Command,
-    SampleVerb.Command,
-    BenchVerb.Command,
-};
+namespace Windtunnel.Cli;
 
-return CommandLine.Run(root, args);
+/// <summary>The tool <c>windtunnel</c>: its verbs, each in a file of its own.</summary>
+public static class Program
+{
+    /// <summary>Every verb.</summary>
+    public static RootCommand Root => new("Windtunnel pretrains small language models and predicts large ones.")
+    {
+        QuickstartVerb.Command,
+        SampleVerb.Command,
+        BenchVerb.Command,
+    };
+
+    /// <summary>Runs a verb; the exit codes are in docs/formats.md.</summary>
+    public static int Main(string[] args) => CommandLine.Run(Root, args);
+}
