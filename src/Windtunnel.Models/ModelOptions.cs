@@ -43,12 +43,15 @@ public abstract record ModelOptions(
     protected static int Resolved(int? value, string name) =>
         value ?? throw new InvalidOperationException($"model.{name} is not resolved");
 
-    /// <summary>Throws unless the dimension is positive.</summary>
-    protected static void Positive(int value, string name)
+    /// <summary>Throws unless every dimension that was given is in a sensible range: 1 to 2^20.</summary>
+    protected static void CheckGiven(params ReadOnlySpan<(int? Value, string Name)> dimensions)
     {
-        if (value < 1)
+        foreach ((int? value, string name) in dimensions)
         {
-            throw new ValidationException($"model.{name}: {value} must be at least 1");
+            if (value is < 1 or > 1 << 20)
+            {
+                throw new ValidationException($"model.{name}: {value} must be between 1 and {1 << 20}");
+            }
         }
     }
 
