@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text;
 using System.Text.Json.Serialization;
 using Windtunnel.Tensors.Backends;
 
@@ -38,6 +39,14 @@ public abstract record ModelOptions(
 
     /// <summary>Counts parameters and operations without building anything.</summary>
     public abstract ModelCounts Count();
+
+    /// <summary>The members of <see cref="object.ToString"/>: without the sizes, which options have only once they are resolved.</summary>
+    protected virtual bool PrintMembers(StringBuilder builder)
+    {
+        builder.Append(
+            $"Size = {Size}, Layers = {Layers}, Width = {Width}, Heads = {Heads}, FeedForward = {FeedForward}, Vocabulary = {Vocabulary}, Context = {Context}, Tied = {Tied}");
+        return true;
+    }
 
     /// <summary>A dimension that <see cref="Resolve"/> has filled in.</summary>
     protected static int Resolved(int? value, string name) =>
