@@ -111,7 +111,7 @@ public sealed record Gpt2Options(
     public override ModelOptions Resolve(int vocabulary, int sequenceLength)
     {
         CheckGiven((Layers, "layers"), (Width, "width"), (Heads, "heads"), (FeedForward, "feedForward"));
-        ModelSize size = ModelSize.Parse(Size, "gpt2").Shaped(Layers, Width, Heads, feedForwardPerWidth: 4, matricesInFeedForward: 2);
+        ModelSize size = ModelSize.Parse(Size, "gpt2").Shaped(Layers, Width, Heads, feedForwardPerWidth: 4, matricesInFeedForward: 2, vectorsPerWidth: 13);
         Gpt2Options resolved = this with
         {
             Layers = size.Layers, Width = size.Width, Heads = size.Heads, FeedForward = FeedForward ?? 4 * size.Width,

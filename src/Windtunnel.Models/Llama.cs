@@ -130,7 +130,7 @@ public sealed record LlamaOptions(
         CheckGiven(
             (Layers, "layers"), (Width, "width"), (Heads, "heads"), (KeyValueHeads, "keyValueHeads"), (HeadWidth, "headWidth"),
             (FeedForward, "feedForward"));
-        ModelSize size = ModelSize.Parse(Size, "llama").Shaped(Layers, Width, Heads, feedForwardPerWidth: 8.0 / 3, matricesInFeedForward: 3);
+        ModelSize size = ModelSize.Parse(Size, "llama").Shaped(Layers, Width, Heads, feedForwardPerWidth: 8.0 / 3, matricesInFeedForward: 3, vectorsPerWidth: 2);
         int headWidth = HeadWidth ?? size.Width / size.Heads;
         LlamaOptions resolved = this with
         {
