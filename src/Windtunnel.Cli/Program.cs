@@ -4,6 +4,9 @@ using Windtunnel.Cli.Verbs;
 
 RootCommand root = new("Windtunnel pretrains small language models and predicts large ones.")
 {
+    TrainVerb.Command,
+    ResumeVerb.Command,
+    BranchVerb.Command,
     BenchVerb.Command,
 };
 
