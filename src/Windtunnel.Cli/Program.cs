@@ -7,6 +7,11 @@ RootCommand root = new("Windtunnel pretrains small language models and predicts 
     TrainVerb.Command,
     ResumeVerb.Command,
     BranchVerb.Command,
+    RunsVerb.Command,
+    ModelVerb.Command,
+    DataVerb.Command,
+    TokenizerVerb.Command,
+    DoctorVerb.Command,
     BenchVerb.Command,
 };
 
