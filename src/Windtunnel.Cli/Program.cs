@@ -4,6 +4,14 @@ using Windtunnel.Cli.Verbs;
 
 RootCommand root = new("Windtunnel pretrains small language models and predicts large ones.")
 {
+    TrainVerb.Command,
+    ResumeVerb.Command,
+    BranchVerb.Command,
+    RunsVerb.Command,
+    ModelVerb.Command,
+    DataVerb.Command,
+    TokenizerVerb.Command,
+    DoctorVerb.Command,
     BenchVerb.Command,
 };
 

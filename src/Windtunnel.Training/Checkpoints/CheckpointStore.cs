@@ -31,6 +31,7 @@ public sealed partial class CheckpointStore
     private readonly string _folder;
     private readonly CheckpointRetention _retention;
     private readonly Action<string>? _beforeOperation;
+    private readonly bool _isReader;
 
     /// <summary>Opens the folder, which is made where absent, and clears what interrupted saves left in it.</summary>
     public CheckpointStore(string folder, CheckpointRetention? retention = null)
@@ -46,6 +47,14 @@ public sealed partial class CheckpointStore
         _beforeOperation = beforeOperation;
         Recover();
     }
+
+    private CheckpointStore(string folder)
+    {
+        (_folder, _retention, _isReader) = (Path.GetFullPath(folder), new CheckpointRetention(), true);
+    }
+
+    /// <summary>The checkpoints of a run that another process may be training right now: nothing in the folder is changed.</summary>
+    public static CheckpointStore Reader(string folder) => new(folder);
 
     /// <summary>The steps that have a checkpoint, oldest first; not yet verified.</summary>
     public IReadOnlyList<long> Steps => [.. Candidates().Select(candidate => candidate.Step).Order()];
@@ -93,7 +102,7 @@ public sealed partial class CheckpointStore
         return saved;
     }
 
-    /// <summary>Opens the newest checkpoint that verifies; bad ones on the way are set aside as <c>step-N.bad</c>.</summary>
+    /// <summary>Opens the newest checkpoint that verifies; bad ones on the way are set aside as <c>step-N.bad</c>, but by a reader.</summary>
     /// <returns>Null where the run has never saved one.</returns>
     /// <exception cref="InvalidDataException">There are checkpoints, or were, and none verifies: the run must not start over by itself.</exception>
     public Checkpoint? OpenNewest()
@@ -111,7 +120,7 @@ public sealed partial class CheckpointStore
             }
         }
 
-        if (rejected.Count == 0)
+        if (rejected.Count == 0 && Directory.Exists(_folder))
         {
             rejected.AddRange(Directory.EnumerateDirectories(_folder).Where(path => QuarantinedName().IsMatch(Path.GetFileName(path)))
                 .Select(path => $"{path}: set aside before").Order(StringComparer.Ordinal));
@@ -137,7 +146,7 @@ public sealed partial class CheckpointStore
 
     private IEnumerable<(long Step, string Path)> Candidates()
     {
-        foreach (string path in Directory.EnumerateDirectories(_folder))
+        foreach (string path in Directory.Exists(_folder) ? Directory.EnumerateDirectories(_folder) : [])
         {
             if (CandidateName().Match(Path.GetFileName(path)) is { Success: true } match && long.TryParse(match.Groups[1].Value, out long step))
             {
@@ -199,7 +208,7 @@ public sealed partial class CheckpointStore
                 ? checkpoint
                 : throw new InvalidDataException($"{path}: holds step {checkpoint.Step}");
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (!_isReader && e is (InvalidDataException or IOException or UnauthorizedAccessException))
         {
             string aside = path + ".bad";
             for (int i = 2; Path.Exists(aside); i++)
