@@ -10,7 +10,15 @@ public static class Program
     public static RootCommand Root => new("Windtunnel pretrains small language models and predicts large ones.")
     {
         QuickstartVerb.Command,
+        TrainVerb.Command,
+        ResumeVerb.Command,
+        BranchVerb.Command,
         SampleVerb.Command,
+        RunsVerb.Command,
+        ModelVerb.Command,
+        DataVerb.Command,
+        TokenizerVerb.Command,
+        DoctorVerb.Command,
         BenchVerb.Command,
     };
 

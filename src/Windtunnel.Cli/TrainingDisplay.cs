@@ -48,13 +48,6 @@ public abstract class TrainingDisplay : ITrainingListener, IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Hours, minutes and seconds as a person writes them: 0:07, 12:30, 3:05:00, 2d 4h.</summary>
-    internal static string Time(double seconds)
-    {
-        TimeSpan time = TimeSpan.FromSeconds(Math.Clamp(double.IsFinite(seconds) ? seconds : 0, 0, 1e9));
-        return time.TotalDays >= 1 ? $"{time.Days}d {time.Hours}h" : time.TotalHours >= 1 ? $"{time:h\\:mm\\:ss}" : $"{time:m\\:ss}";
-    }
-
     /// <summary>Shows a step, or not.</summary>
     protected abstract void Show(in StepReport step);
 
@@ -62,7 +55,7 @@ public abstract class TrainingDisplay : ITrainingListener, IDisposable
     protected abstract void Close();
 
     /// <summary>The time that the remaining steps will take at the present speed.</summary>
-    protected string Remaining(in StepReport step) => Time((step.TotalSteps - step.At.Step) * StepSeconds);
+    protected string Remaining(in StepReport step) => Quantity.Time((step.TotalSteps - step.At.Step) * StepSeconds);
 
     private static bool IsSet(string variable) => Environment.GetEnvironmentVariable(variable) is { Length: > 0 };
 }

@@ -114,20 +114,13 @@ public sealed record Gpt2Options(
     /// <inheritdoc/>
     public override ModelOptions Resolve(int vocabulary, int sequenceLength)
     {
-        ModelSize size = ModelSize.Parse(Size, "gpt2").Shaped(Layers, Width, Heads, feedForwardPerWidth: 4, matricesInFeedForward: 2);
+        CheckGiven((Layers, "layers"), (Width, "width"), (Heads, "heads"), (FeedForward, "feedForward"));
+        ModelSize size = ModelSize.Parse(Size, "gpt2").Shaped(Layers, Width, Heads, feedForwardPerWidth: 4, matricesInFeedForward: 2, vectorsPerWidth: 13);
         Gpt2Options resolved = this with
         {
             Layers = size.Layers, Width = size.Width, Heads = size.Heads, FeedForward = FeedForward ?? 4 * size.Width,
             Vocabulary = Vocabulary ?? vocabulary, Context = Context ?? sequenceLength,
         };
-        foreach ((int? value, string name) in new[]
-        {
-            (resolved.Layers, "layers"), (resolved.Width, "width"), (resolved.Heads, "heads"), (resolved.FeedForward, "feedForward"),
-        })
-        {
-            Positive(value ?? 0, name);
-        }
-
         if (size.Width % size.Heads != 0)
         {
             throw new ValidationException($"model.width: {size.Width} is not a multiple of model.heads {size.Heads}");

@@ -128,22 +128,16 @@ public sealed record LlamaOptions(
     /// <inheritdoc/>
     public override ModelOptions Resolve(int vocabulary, int sequenceLength)
     {
-        ModelSize size = ModelSize.Parse(Size, "llama").Shaped(Layers, Width, Heads, feedForwardPerWidth: 8.0 / 3, matricesInFeedForward: 3);
-        int headWidth = HeadWidth ?? size.Width / Math.Max(1, size.Heads);
+        CheckGiven(
+            (Layers, "layers"), (Width, "width"), (Heads, "heads"), (KeyValueHeads, "keyValueHeads"), (HeadWidth, "headWidth"),
+            (FeedForward, "feedForward"));
+        ModelSize size = ModelSize.Parse(Size, "llama").Shaped(Layers, Width, Heads, feedForwardPerWidth: 8.0 / 3, matricesInFeedForward: 3, vectorsPerWidth: 2);
+        int headWidth = HeadWidth ?? size.Width / size.Heads;
         LlamaOptions resolved = this with
         {
             Layers = size.Layers, Width = size.Width, Heads = size.Heads, KeyValueHeads = KeyValueHeads ?? size.Heads, HeadWidth = headWidth,
             FeedForward = FeedForward ?? size.FeedForward, Vocabulary = Vocabulary ?? vocabulary, Context = Context ?? sequenceLength,
         };
-        foreach ((int? value, string name) in new[]
-        {
-            (resolved.Layers, "layers"), (resolved.Width, "width"), (resolved.Heads, "heads"), (resolved.KeyValueHeads, "keyValueHeads"),
-            (resolved.HeadWidth, "headWidth"), (resolved.FeedForward, "feedForward"),
-        })
-        {
-            Positive(value ?? 0, name);
-        }
-
         if (HeadWidth is null && size.Width % size.Heads != 0)
         {
             throw new ValidationException($"model.width: {size.Width} is not a multiple of model.heads {size.Heads}; set model.headWidth or change one");

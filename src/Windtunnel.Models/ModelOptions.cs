@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Windtunnel.Tensors.Backends;
@@ -44,16 +45,27 @@ public abstract record ModelOptions(
     /// <param name="endOfText">The token that starts and ends documents.</param>
     public abstract JsonObject ToHuggingFace(int endOfText);
 
+    /// <summary>The members of <see cref="object.ToString"/>: without the sizes, which options have only once they are resolved.</summary>
+    protected virtual bool PrintMembers(StringBuilder builder)
+    {
+        builder.Append(
+            $"Size = {Size}, Layers = {Layers}, Width = {Width}, Heads = {Heads}, FeedForward = {FeedForward}, Vocabulary = {Vocabulary}, Context = {Context}, Tied = {Tied}");
+        return true;
+    }
+
     /// <summary>A dimension that <see cref="Resolve"/> has filled in.</summary>
     protected static int Resolved(int? value, string name) =>
         value ?? throw new InvalidOperationException($"model.{name} is not resolved");
 
-    /// <summary>Throws unless the dimension is positive.</summary>
-    protected static void Positive(int value, string name)
+    /// <summary>Throws unless every dimension that was given is in a sensible range: 1 to 2^20.</summary>
+    protected static void CheckGiven(params ReadOnlySpan<(int? Value, string Name)> dimensions)
     {
-        if (value < 1)
+        foreach ((int? value, string name) in dimensions)
         {
-            throw new ValidationException($"model.{name}: {value} must be at least 1");
+            if (value is < 1 or > 1 << 20)
+            {
+                throw new ValidationException($"model.{name}: {value} must be between 1 and {1 << 20}");
+            }
         }
     }
 

@@ -65,7 +65,7 @@ public sealed record ModelSize
     /// Fills in what was not given: the layers and the width (a multiple of the head width) whose blocks come closest to the
     /// target, at a width per layer that grows slowly with size, as published models do.
     /// </summary>
-    internal ModelSize Shaped(int? layers, int? width, int? heads, double feedForwardPerWidth, int matricesInFeedForward)
+    internal ModelSize Shaped(int? layers, int? width, int? heads, double feedForwardPerWidth, int matricesInFeedForward, int vectorsPerWidth)
     {
         if (Target == 0)
         {
@@ -84,7 +84,7 @@ public sealed record ModelSize
             for (int w = width ?? 16; w <= (width ?? 16_384); w += 16)
             {
                 // From about 24 a layer for the smallest models to 64 for GPT-2 small and 128 for LLaMA 7B.
-                double parameters = l * ((4.0 * w * w) + ((double)matricesInFeedForward * w * Inner(w, feedForwardPerWidth)));
+                double parameters = l * ((4.0 * w * w) + ((double)matricesInFeedForward * w * Inner(w, feedForwardPerWidth)) + ((double)vectorsPerWidth * w));
                 double aspect = 24 * Math.Pow(Math.Max(Target, 1e5) / 1e5, 0.15);
                 double cost = (20 * Math.Abs(Math.Log(parameters / Target))) + Math.Abs(Math.Log((double)w / l / aspect))
                     + (w % HeadWidth(w) == 0 ? 0 : 5);

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Backends;
 using Windtunnel.Tensors.Memory;
@@ -78,7 +79,12 @@ public sealed class ParameterSet : IDisposable
             Length = (Length + Alignment - 1) / Alignment * Alignment;
         }
 
-        Shape flat = new(checked((int)Length));
+        if (Length > int.MaxValue)
+        {
+            throw new ValidationException($"model: {Count:N0} parameters are more than the {int.MaxValue:N0} that fit into one buffer");
+        }
+
+        Shape flat = new((int)Length);
         _values = backend.Allocate(Length);
         Values = new Tensor(_values, 0, flat);
         backend.Fill(Values, 0);

@@ -107,7 +107,7 @@ public sealed record TrainingOptions(
     public Duration Length { get; init; } = Length ?? Duration.OfSteps(1000);
 
     /// <summary>Tokens of an optimizer step.</summary>
-    internal long TokensAStep => (long)BatchSize * SequenceLength;
+    public long TokensAStep => (long)BatchSize * SequenceLength;
 
     internal void Validate()
     {

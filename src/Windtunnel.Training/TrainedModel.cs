@@ -34,7 +34,7 @@ public sealed class TrainedModel : IDisposable
         Tokenizer tokenizer = File.Exists(folder.TokenizerPath)
             ? Tokenizer.Load(folder.TokenizerPath)
             : throw new InvalidDataException($"{folder.TokenizerPath}: missing; copy it there from the run's dataset");
-        CheckpointStore store = CheckpointStore.ForReading(folder.CheckpointsPath);
+        CheckpointStore store = CheckpointStore.Reader(folder.CheckpointsPath);
         Checkpoint checkpoint = step is { } wanted
             ? store.Open(wanted)
             : store.OpenNewest() ?? throw new InvalidDataException($"{folder.Path}: has no checkpoint yet");

@@ -75,23 +75,26 @@ public sealed class TrainingRun : IDisposable
     /// <param name="places">Where runs and data are.</param>
     /// <param name="listener">Is told what happens.</param>
     /// <param name="initFrom">A safetensors file to take the weights from.</param>
+    /// <param name="parent">The run that the file is of, where it is of one.</param>
     /// <exception cref="ValidationException">The config is impossible.</exception>
-    public static TrainingRun Start(RunConfig config, ConfigOrigin origin, RunPlaces places, ITrainingListener listener, string? initFrom = null)
+    public static TrainingRun Start(
+        RunConfig config, ConfigOrigin origin, RunPlaces places, ITrainingListener listener, string? initFrom = null, RunParent? parent = null)
     {
         Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
         config = config.Resolve(data.Tokenizer.VocabularySize);
-        TrainingRun run = Create(config, origin, places, data, parent: null, listener);
-        if (initFrom is null)
+        TrainingRun run = Create(config, origin, places, data, parent, listener);
+        return run.Prepared(() =>
         {
-            run._trainer.Initialize();
-        }
-        else
-        {
-            run._trainer.InitializeFrom(initFrom);
-            run.Save();
-        }
-
-        return run;
+            if (initFrom is null)
+            {
+                run._trainer.Initialize();
+            }
+            else
+            {
+                run._trainer.InitializeFrom(initFrom);
+                run.Save();
+            }
+        });
     }
 
     /// <summary>Goes on with a run from its newest checkpoint that verifies, or from the start where it never saved one.</summary>
@@ -136,7 +139,8 @@ public sealed class TrainingRun : IDisposable
         RunConfig before = ConfigFile.Load<RunConfig>(source.ConfigPath);
         RunConfig config = ConfigFile.Bind<RunConfig>(
             ConfigFile.Apply<RunConfig>(ConfigFile.Read(source.ConfigPath), source.ConfigPath, overrides), source.ConfigPath);
-        Checkpoint checkpoint = CheckpointStore.ForReading(source.CheckpointsPath) is var store && step is { } wanted
+        CheckpointStore store = CheckpointStore.Reader(source.CheckpointsPath);
+        Checkpoint checkpoint = step is { } wanted
             ? store.Open(wanted)
             : store.OpenNewest() ?? throw new InvalidDataException($"{source.Path}: has no checkpoint to branch from");
         Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
@@ -149,9 +153,11 @@ public sealed class TrainingRun : IDisposable
 
         ConfigOrigin origin = new(File.ReadAllText(source.ConfigPath), overrides);
         TrainingRun run = Create(config, origin, places, data, new RunParent(id, checkpoint.Step, RunParentKind.Branch), listener);
-        run.Restore(checkpoint, sameRun: false);
-        run.Save();
-        return run;
+        return run.Prepared(() =>
+        {
+            run.Restore(checkpoint, sameRun: false);
+            run.Save();
+        });
 
         static void Require(bool holds, string name, string problem)
         {
@@ -233,6 +239,22 @@ public sealed class TrainingRun : IDisposable
         folder.WriteConfig(config, origin.Text, origin.Overrides);
         RunRecord.Start(folder, config.Name, config.Seed, parent).Save(folder.RecordPath);
         return new TrainingRun(folder, config, data, parent, listener);
+    }
+
+    // A run that can't even start must not look as if it were running.
+    private TrainingRun Prepared(Action prepare)
+    {
+        try
+        {
+            prepare();
+            return this;
+        }
+        catch
+        {
+            End(RunStatus.Failed, 1);
+            Dispose();
+            throw;
+        }
     }
 
     // Everything that decides the bits: not the name, not the threads, not what is recorded.

@@ -79,7 +79,8 @@ public sealed class Tape(Backend backend, bool recording = true) : IDisposable
     }
 
     /// <summary>
-    /// Fills the gradients of everything that <paramref name="root"/> was computed from.
+    /// Fills the gradients of everything that <paramref name="root"/> was computed from. The root's own values stay until
+    /// <see cref="Reset"/>; the other activations' do not.
     /// </summary>
     /// <param name="root">The last tensor of the computation, usually the loss.</param>
     /// <param name="seed">The gradient of the objective with respect to <paramref name="root"/>; none for a loss that made its gradient in the forward pass.</param>
@@ -102,7 +103,10 @@ public sealed class Tape(Backend backend, bool recording = true) : IDisposable
             Release(output.Grad);
             output.Grad = null;
             output.HasGrad = false;
-            Release(output);
+            if (output != root)
+            {
+                Release(output);
+            }
         }
 
         _nodes.Clear();

@@ -11,14 +11,14 @@ public sealed record BpeTokenizerOptions(int VocabularySize = 4096, SplitPattern
     /// <exception cref="ValidationException">The vocabulary size is out of range.</exception>
     public override Tokenizer Train(IEnumerable<string> documents)
     {
-        if (VocabularySize is < 257 or > TokenizerJson.VocabularySizeMax)
-        {
-            throw new ValidationException($"tokenizer bpe: vocabularySize {VocabularySize} is out of range: use 257 to {TokenizerJson.VocabularySizeMax}");
-        }
-
-        (List<byte[]> tokens, List<(int Left, int Right)> merges) = BpeTrainer.Train(documents, VocabularySize - 1, Pattern);
+        (List<byte[]> tokens, List<(int Left, int Right)> merges) = BpeTrainer.Train(documents, VocabularySizeMax() - 1, Pattern);
         return new BpeTokenizer([.. tokens, []], merges, endOfTextId: tokens.Count, Pattern);
     }
+
+    /// <exception cref="ValidationException">The vocabulary size is out of range.</exception>
+    public override int VocabularySizeMax() => VocabularySize is >= 257 and <= TokenizerJson.VocabularySizeMax
+        ? VocabularySize
+        : throw new ValidationException($"tokenizer bpe: vocabularySize {VocabularySize} is out of range: use 257 to {TokenizerJson.VocabularySizeMax}");
 }
 
 /// <summary>

@@ -16,6 +16,9 @@ public abstract record TokenizerOptions
     /// <summary>Builds the tokenizer, from the documents where it is learned from text.</summary>
     public abstract Tokenizer Train(IEnumerable<string> documents);
 
+    /// <summary>The vocabulary of the built tokenizer, without any document; where it is learned from text, the most it can have.</summary>
+    public virtual int VocabularySizeMax() => Train([]).VocabularySize;
+
     /// <summary>A line of text that changes when the built tokenizer would, for the same documents.</summary>
     public virtual string Fingerprint() => JsonSerializer.Serialize(this);
 }

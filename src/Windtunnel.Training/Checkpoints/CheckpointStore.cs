@@ -31,7 +31,7 @@ public sealed partial class CheckpointStore
     private readonly string _folder;
     private readonly CheckpointRetention _retention;
     private readonly Action<string>? _beforeOperation;
-    private readonly bool _reading;
+    private readonly bool _isReader;
 
     /// <summary>Opens the folder, which is made where absent, and clears what interrupted saves left in it.</summary>
     public CheckpointStore(string folder, CheckpointRetention? retention = null)
@@ -50,13 +50,11 @@ public sealed partial class CheckpointStore
 
     private CheckpointStore(string folder)
     {
-        _folder = Path.GetFullPath(folder);
-        _retention = new CheckpointRetention();
-        _reading = true;
+        (_folder, _retention, _isReader) = (Path.GetFullPath(folder), new CheckpointRetention(), true);
     }
 
-    /// <summary>Opens a folder that another process may be saving to: changes nothing in it, and sets no bad checkpoint aside.</summary>
-    public static CheckpointStore ForReading(string folder) => new(folder);
+    /// <summary>The checkpoints of a run that another process may be training right now: nothing in the folder is changed.</summary>
+    public static CheckpointStore Reader(string folder) => new(folder);
 
     /// <summary>The steps that have a checkpoint, oldest first; not yet verified.</summary>
     public IReadOnlyList<long> Steps => [.. Candidates().Select(candidate => candidate.Step).Order()];
@@ -70,11 +68,6 @@ public sealed partial class CheckpointStore
     public Checkpoint Save(long step, Action<CheckpointWriter> write)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
-        if (_reading)
-        {
-            throw new InvalidOperationException($"{_folder}: opened for reading");
-        }
-
         if (Steps is [.., long newest] && step < newest)
         {
             throw new ValidationException($"{_folder}: step {step} comes before the saved step {newest}; resume from the newest, or branch into a new run");
@@ -109,7 +102,7 @@ public sealed partial class CheckpointStore
         return saved;
     }
 
-    /// <summary>Opens the newest checkpoint that verifies; bad ones on the way are set aside as <c>step-N.bad</c>.</summary>
+    /// <summary>Opens the newest checkpoint that verifies; bad ones on the way are set aside as <c>step-N.bad</c>, but by a reader.</summary>
     /// <returns>Null where the run has never saved one.</returns>
     /// <exception cref="InvalidDataException">There are checkpoints, or were, and none verifies: the run must not start over by itself.</exception>
     public Checkpoint? OpenNewest()
@@ -127,9 +120,9 @@ public sealed partial class CheckpointStore
             }
         }
 
-        if (rejected.Count == 0)
+        if (rejected.Count == 0 && Directory.Exists(_folder))
         {
-            rejected.AddRange((Directory.Exists(_folder) ? Directory.EnumerateDirectories(_folder) : []).Where(path => QuarantinedName().IsMatch(Path.GetFileName(path)))
+            rejected.AddRange(Directory.EnumerateDirectories(_folder).Where(path => QuarantinedName().IsMatch(Path.GetFileName(path)))
                 .Select(path => $"{path}: set aside before").Order(StringComparer.Ordinal));
         }
 
@@ -215,7 +208,7 @@ public sealed partial class CheckpointStore
                 ? checkpoint
                 : throw new InvalidDataException($"{path}: holds step {checkpoint.Step}");
         }
-        catch (Exception e) when (!_reading && e is (InvalidDataException or IOException or UnauthorizedAccessException))
+        catch (Exception e) when (!_isReader && e is (InvalidDataException or IOException or UnauthorizedAccessException))
         {
             string aside = path + ".bad";
             for (int i = 2; Path.Exists(aside); i++)

@@ -1,0 +1,4 @@
+using BenchmarkDotNet.Running;
+using Windtunnel.Benchmarks;
+
+BenchmarkSwitcher.FromAssembly(typeof(KernelBenchmarks).Assembly).Run(args);
