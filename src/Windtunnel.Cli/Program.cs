@@ -4,6 +4,7 @@ using Windtunnel.Cli.Verbs;
 
 RootCommand root = new("Windtunnel pretrains small language models and predicts large ones.")
 {
+<<<<<<< HEAD
     TrainVerb.Command,
     ResumeVerb.Command,
     BranchVerb.Command,
@@ -12,6 +13,10 @@ RootCommand root = new("Windtunnel pretrains small language models and predicts 
     DataVerb.Command,
     TokenizerVerb.Command,
     DoctorVerb.Command,
+=======
+    QuickstartVerb.Command,
+    SampleVerb.Command,
+>>>>>>> gen
     BenchVerb.Command,
 };
 

@@ -31,6 +31,9 @@ public sealed partial class RunFolder
 
     public string HuggingFacePath => At("hf");
 
+    /// <summary>The tokenizer, so that a run can be sampled without the data it was trained on.</summary>
+    public string TokenizerPath => System.IO.Path.Combine(HuggingFacePath, "tokenizer.json");
+
     public string LogsPath => At("logs");
 
     public string CrashPath => At("crash");

@@ -40,6 +40,8 @@ public sealed class TrainingRun : IDisposable
     {
         (Folder, Config, _data, _parent, _listener) = (folder, config, data, parent, listener);
         _lock = folder.Lock();
+        Directory.CreateDirectory(folder.HuggingFacePath);
+        data.Tokenizer.Save(folder.TokenizerPath);
         _backend = new CpuBackend(config.Threads);
         _trainer = new Trainer(config, data, _backend);
         _validator = new Validator(

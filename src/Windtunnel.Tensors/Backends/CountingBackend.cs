@@ -83,7 +83,7 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
-    public override void PositionGrad(Tensor dPositions, Tensor dy, int sequenceLength, bool accumulate)
+    public override void PositionGrad(Tensor dPositions, Tensor dy, int sequenceLength, int start, bool accumulate)
     {
     }
 

@@ -68,6 +68,11 @@ public sealed partial class CheckpointStore
     public Checkpoint Save(long step, Action<CheckpointWriter> write)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
+        if (_isReader)
+        {
+            throw new InvalidOperationException($"{_folder}: opened for reading");
+        }
+
         if (Steps is [.., long newest] && step < newest)
         {
             throw new ValidationException($"{_folder}: step {step} comes before the saved step {newest}; resume from the newest, or branch into a new run");
@@ -122,7 +127,7 @@ public sealed partial class CheckpointStore
 
         if (rejected.Count == 0 && Directory.Exists(_folder))
         {
-            rejected.AddRange(Directory.EnumerateDirectories(_folder).Where(path => QuarantinedName().IsMatch(Path.GetFileName(path)))
+            rejected.AddRange((Directory.Exists(_folder) ? Directory.EnumerateDirectories(_folder) : []).Where(path => QuarantinedName().IsMatch(Path.GetFileName(path)))
                 .Select(path => $"{path}: set aside before").Order(StringComparer.Ordinal));
         }
 

@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using Windtunnel.Models;
+using Windtunnel.Runs;
+using Windtunnel.Tensors.Backends.Cpu;
+using Windtunnel.Training;
+
+namespace Windtunnel.Cli.Verbs;
+
+/// <summary>Lets a trained model write.</summary>
+internal static class SampleVerb
+{
+    private static readonly SamplingOptions s_defaults = new();
+
+    private static readonly Argument<string> s_run = new("run") { Description = "a run, or run@step for one of its checkpoints" };
+    private static readonly Option<string> s_prompt = new("--prompt") { Description = "what the text begins with", DefaultValueFactory = _ => "" };
+    private static readonly Option<double> s_temperature = new("--temperature")
+    {
+        Description = "divides the logits; 0 takes the likeliest token each time", DefaultValueFactory = _ => s_defaults.Temperature,
+    };
+
+    private static readonly Option<int> s_topK = new("--top-k") { Description = "draw from this many tokens; 0 for all", DefaultValueFactory = _ => s_defaults.TopK };
+    private static readonly Option<double> s_topP = new("--top-p")
+    {
+        Description = "draw from the likeliest tokens that together have this probability", DefaultValueFactory = _ => s_defaults.TopP,
+    };
+
+    private static readonly Option<int> s_tokens = new("--max-tokens") { Description = "length of a sample", DefaultValueFactory = _ => s_defaults.TokensMax };
+    private static readonly Option<ulong> s_seed = new("--seed") { Description = "equal seeds give equal text", DefaultValueFactory = _ => s_defaults.Seed };
+    private static readonly Option<int> s_count = new("--count") { Description = "how many samples", DefaultValueFactory = _ => 1 };
+    private static readonly Option<bool> s_average = new("--ema") { Description = "use the moving average of the weights" };
+    private static readonly Option<string> s_runs = new("--runs") { Description = "the folder of runs", DefaultValueFactory = _ => new RunPlaces().Runs };
+
+    public static Command Command
+    {
+        get
+        {
+            Command command = new("sample", "let a trained model write")
+            {
+                s_run, s_prompt, s_temperature, s_topK, s_topP, s_tokens, s_seed, s_count, s_average, s_runs,
+            };
+            command.SetAction(Run);
+            return command;
+        }
+    }
+
+    private static int Run(ParseResult parsed)
+    {
+        SamplingOptions options = new(
+            parsed.GetValue(s_temperature), parsed.GetValue(s_topK), parsed.GetValue(s_topP), parsed.GetValue(s_tokens), parsed.GetValue(s_seed));
+        options.Validate();
+        int count = parsed.GetValue(s_count);
+        if (count < 1)
+        {
+            throw new ValidationException($"count: {count} must be at least 1");
+        }
+
+        (string id, long? step) = RunAndStep(parsed.GetValue(s_run)!);
+        string prompt = parsed.GetValue(s_prompt)!;
+        using CpuBackend backend = new();
+        using TrainedModel trained = TrainedModel.Open(RunFolder.Open(parsed.GetValue(s_runs)!, id), step, parsed.GetValue(s_average), backend);
+        using Sampler sampler = new(trained.Model, trained.Tokenizer.VocabularySize);
+        for (int i = 0; i < count; i++)
+        {
+            if (i > 0)
+            {
+                Console.WriteLine("\n---");
+            }
+
+            Console.Write(prompt);
+            SampleWriter.Continue(Console.Out, sampler, trained.Tokenizer, prompt, options, (ulong)i);
+            Console.WriteLine();
+        }
+
+        return 0;
+    }
+
+    private static (string Id, long? Step) RunAndStep(string text)
+    {
+        int at = text.IndexOf('@');
+        return at < 0 ? (text, null)
+            : long.TryParse(text[(at + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? (text[..at], step)
+            : throw new ValidationException($"'{text}': what follows @ is not a step");
+    }
+}
