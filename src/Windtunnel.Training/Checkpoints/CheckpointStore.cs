@@ -68,6 +68,11 @@ public sealed partial class CheckpointStore
     public Checkpoint Save(long step, Action<CheckpointWriter> write)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
+        if (_isReader)
+        {
+            throw new InvalidOperationException($"{_folder}: opened for reading");
+        }
+
         if (Steps is [.., long newest] && step < newest)
         {
             throw new ValidationException($"{_folder}: step {step} comes before the saved step {newest}; resume from the newest, or branch into a new run");
