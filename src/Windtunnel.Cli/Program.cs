@@ -4,20 +4,17 @@ using Windtunnel.Cli.Verbs;
 
 RootCommand root = new("Windtunnel pretrains small language models and predicts large ones.")
 {
-<<<<<<< HEAD
+    QuickstartVerb.Command,
+    DataVerb.Command,
+    TokenizerVerb.Command,
+    ModelVerb.Command,
     TrainVerb.Command,
     ResumeVerb.Command,
     BranchVerb.Command,
-    RunsVerb.Command,
-    ModelVerb.Command,
-    DataVerb.Command,
-    TokenizerVerb.Command,
-    DoctorVerb.Command,
-=======
-    QuickstartVerb.Command,
     SampleVerb.Command,
->>>>>>> gen
+    RunsVerb.Command,
     BenchVerb.Command,
+    DoctorVerb.Command,
 };
 
 return CommandLine.Run(root, args);
