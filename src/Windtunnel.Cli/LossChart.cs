@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Spectre.Console;
 using Windtunnel.Runs;
 
 namespace Windtunnel.Cli;
@@ -16,14 +17,34 @@ internal static class LossChart
     // Dots of a Braille cell, [row, column], as bits of its code point (Unicode chapter 21).
     private static readonly int[,] s_dots = { { 0x01, 0x08 }, { 0x02, 0x10 }, { 0x04, 0x20 }, { 0x40, 0x80 } };
 
+    /// <summary>The width that suits the terminal, 80 where there is none.</summary>
+    public static int TerminalWidth => Math.Clamp(AnsiConsole.Profile.Width, 40, 100);
+
     /// <summary>Draws the chart; empty where fewer than two training losses were recorded.</summary>
     /// <param name="rows">The run's metrics.</param>
     /// <param name="width">Columns of the terminal.</param>
     /// <param name="height">Lines of the plot, without its axes.</param>
-    public static string Draw(IReadOnlyList<MetricsRow> rows, int width = 80, int height = 12)
+    public static string Draw(IEnumerable<MetricsRow> rows, int width = 80, int height = 12)
     {
-        List<(long Tokens, double Value)> losses = Series(rows, static name => name == "train/loss");
-        List<(long Tokens, double Value)> heldOut = Series(rows, static name => name.StartsWith("val/", StringComparison.Ordinal) && name.EndsWith("/loss", StringComparison.Ordinal));
+        List<(long Tokens, double Value)> losses = [], heldOut = [], rates = [];
+        foreach (MetricsRow row in rows)
+        {
+            foreach ((string name, double value) in row.Values)
+            {
+                List<(long, double)>? series = name switch
+                {
+                    "train/loss" => losses,
+                    "train/lr" => rates,
+                    _ when name.StartsWith("val/", StringComparison.Ordinal) && name.EndsWith("/loss", StringComparison.Ordinal) => heldOut,
+                    _ => null,
+                };
+                if (double.IsFinite(value))
+                {
+                    series?.Add((row.At.Tokens, value));
+                }
+            }
+        }
+
         int columns = Math.Max(8, width - LabelWidth - 2);
         double?[] means = losses.Count < 2 ? [] : Means(losses, 2 * columns);
         if (means.OfType<double>().Count() < 2)
@@ -65,16 +86,8 @@ internal static class LossChart
         }
 
         text.AppendLine(Axis(columns)).AppendLine(AxisLabels(columns, tokens));
-        return text.Append(Rate(rows, columns)).ToString();
+        return text.Append(Rate(rates, columns)).ToString();
     }
-
-    private static List<(long Tokens, double Value)> Series(IReadOnlyList<MetricsRow> rows, Func<string, bool> wanted) =>
-    [
-        .. from row in rows
-           from pair in row.Values
-           where wanted(pair.Key) && double.IsFinite(pair.Value)
-           select (row.At.Tokens, pair.Value),
-    ];
 
     /// <summary>The mean of the points in each of <paramref name="count"/> equal stretches of the run; null where there is none.</summary>
     private static double?[] Means(List<(long Tokens, double Value)> points, int count)
@@ -149,16 +162,15 @@ internal static class LossChart
         labels[LabelWidth + 2] = '0';
         for (int i = 1; i <= 4; i++)
         {
-            string label = Short(tokens * i / 4);
+            string label = Quantity.Count(tokens * i / 4);
             label.CopyTo(labels.AsSpan(LabelWidth + 2 + (columns * i / 4) - label.Length));
         }
 
         return new string(labels);
     }
 
-    private static string Rate(IReadOnlyList<MetricsRow> rows, int columns)
+    private static string Rate(List<(long Tokens, double Value)> rates, int columns)
     {
-        List<(long Tokens, double Value)> rates = Series(rows, static name => name == "train/lr");
         double highest = rates.Count == 0 ? 0 : rates.Max(rate => rate.Value);
         if (highest == 0)
         {
@@ -175,12 +187,4 @@ internal static class LossChart
 
         return text.AppendLine().ToString();
     }
-
-    private static string Short(long count) => count switch
-    {
-        >= 10_000_000 => $"{(count / 1e6).ToString("F0", CultureInfo.InvariantCulture)}m",
-        >= 1_000_000 => $"{(count / 1e6).ToString("F1", CultureInfo.InvariantCulture)}m",
-        >= 1000 => $"{(count / 1e3).ToString("F0", CultureInfo.InvariantCulture)}k",
-        _ => $"{count}",
-    };
 }

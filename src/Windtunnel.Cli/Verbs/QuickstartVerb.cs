@@ -18,6 +18,7 @@ namespace Windtunnel.Cli.Verbs;
 internal static class QuickstartVerb
 {
     private const int StepsMin = 20;
+    private const double DecayShare = 0.25;
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(3), s_measurement = TimeSpan.FromSeconds(4);
 
     // Each begins a document or a paragraph as the corpus does.
@@ -28,20 +29,20 @@ internal static class QuickstartVerb
 
     private static readonly Option<double> s_minutes = new("--minutes") { Description = "how long to train", DefaultValueFactory = _ => 2 };
     private static readonly Option<int> s_threads = new("--threads") { Description = "worker threads; 0 for one a core", DefaultValueFactory = _ => 0 };
-    private static readonly Option<string> s_runs = new("--runs") { Description = "the folder of runs", DefaultValueFactory = _ => new RunPlaces().Runs };
-    private static readonly Option<string> s_data = new("--data") { Description = "the folder of prepared datasets", DefaultValueFactory = _ => new RunPlaces().Data };
+    private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption();
 
     public static Command Command
     {
         get
         {
-            Command command = new("quickstart", "train a small language model on the .NET documentation, measure it and read from it")
-            {
-                s_minutes, s_threads, s_runs, s_data,
-            };
-            command.SetAction(parsed => Run(
+            Verb quickstart = new("quickstart", "train a small language model in two minutes, measure it, and read what it writes", """
+                windtunnel quickstart
+                windtunnel quickstart --minutes 10
+                """)
+            { s_minutes, s_threads, s_runs, s_data };
+            quickstart.SetAction(parsed => Run(
                 parsed.GetValue(s_minutes), parsed.GetValue(s_threads), new RunPlaces(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!)));
-            return command;
+            return quickstart;
         }
     }
 
@@ -50,70 +51,63 @@ internal static class QuickstartVerb
         Name: "quickstart",
         Model: new LlamaOptions("1m"),
         Optimizer: new MuonOptions(),
-        Schedule: new WsdOptions(Decay: Duration.OfRun(0.25)),
+        Schedule: new WsdOptions(Decay: Duration.OfRun(DecayShare)),
         Training: new TrainingOptions(Duration.OfSteps(steps), SequenceLength: 256, BatchSize: 8),
         Validation: new ValidationOptions(Duration.OfRun(0.125), Tokens: null),
-        Checkpoints: new CheckpointOptions(Milestones: [(long)Math.Round(0.75 * steps)]),
+        Checkpoints: new CheckpointOptions(Milestones: [steps - Duration.OfRun(DecayShare).Steps(0, steps)]),
         Logging: new LoggingOptions(Every: (int)Math.Max(1, steps / 500)));
 
     private static int Run(double minutes, int threads, RunPlaces places)
     {
         if (minutes is not (> 0 and <= 10_000))
         {
-            throw new ValidationException($"minutes: {minutes} must be above 0 and at most 10000");
+            throw new ValidationException($"--minutes {minutes} must be above 0 and at most 10000");
         }
 
-        Console.WriteLine($"Windtunnel quickstart: from raw text to a small language model, in about {minutes:0.##} minutes of training.\n");
-        RunConfig config = Recipe(StepsMin) with { Threads = threads };
-        config = Recipe(Prepare(config, places, minutes * 60)) with { Threads = threads };
-        string id;
-        using (StopSignal stop = StopSignal.Listen())
-        using (TrainingDisplay display = TrainingDisplay.For(config with { Logging = new LoggingOptions(Every: (int)Math.Max(1, config.TotalSteps / 20)) }))
-        using (TrainingRun run = TrainingRun.Start(config, new ConfigOrigin(null, ["quickstart"]), places, display))
+        Console.WriteLine($"From raw text to a small language model, with about {minutes:0.##} minutes of training.\n");
+        long steps = Prepare(Recipe(StepsMin) with { Threads = threads }, places, minutes * 60);
+        RunConfig config = Recipe(steps) with { Threads = threads };
+        TrainingDisplay display = TrainingDisplay.For(config with { Logging = new LoggingOptions(Every: (int)Math.Max(1, steps / 20)) });
+        TrainingRun run = TrainingRun.Start(config, new ConfigOrigin(null, []), places, display);
+        int exitCode = RunSession.Train(run, display);
+        if (exitCode != 0)
         {
-            id = run.Folder.Id;
-            int exitCode = run.Train(stop);
-            if (exitCode != 0)
-            {
-                Console.WriteLine($"\nStopped. To go on: windtunnel resume {id}");
-                return exitCode;
-            }
+            return exitCode;
         }
 
-        RunFolder folder = RunFolder.Open(places.Runs, id);
         Console.WriteLine();
-        Console.Write(LossChart.Draw([.. MetricsLog.Read(folder.MetricsPath)], Math.Min(AnsiConsole.Profile.Width, 100)));
-        Compare(folder, config, places);
-        Sample(folder);
-        Suggest(id, config);
+        Console.WriteLine(LossChart.Draw(MetricsLog.Read(run.Folder.MetricsPath), LossChart.TerminalWidth));
+        Compare(run.Folder, config, places);
+        Sample(run.Folder);
+        Suggest(run.Folder, config, places);
         return 0;
     }
 
     /// <summary>Prepares the text and measures a step: how many fit into the time.</summary>
     private static long Prepare(RunConfig config, RunPlaces places, double seconds)
     {
-        long start = Stopwatch.GetTimestamp();
+        Console.Write("  text       ");
         using Dataset data = Dataset.Prepare(config.Data, places.Data);
         SourceManifest source = data.Manifest.Sources[0];
-        Show("text", $"{source.Name}: {source.Train.Bytes / 1e6:F1} MB in {source.Train.Documents:N0} documents, and {source.Validation.Documents:N0} held out");
-        Show("tokenizer", $"BPE, {data.Tokenizer.VocabularySize:N0} tokens, {(double)source.Train.Bytes / source.Train.Tokens:F2} bytes a token ({Stopwatch.GetElapsedTime(start).TotalSeconds:F0} s)");
+        Console.WriteLine($"the documentation in this .NET SDK: {Quantity.Bytes(source.Train.Bytes)} in {source.Train.Documents:N0} documents, {source.Validation.Documents:N0} held out");
+        Console.WriteLine($"  tokenizer  BPE trained on it: {data.Tokenizer.VocabularySize:N0} tokens, {(double)source.Train.Bytes / source.Train.Tokens:F2} bytes a token");
 
         config = config.Resolve(data.Tokenizer.VocabularySize);
         ModelDimensions d = config.Model.Dimensions;
         ModelCounts counts = config.Model.Count();
-        Show("model", $"LLaMA, {d.Layers} layers of width {d.Width}: {counts.NonEmbedding / 1e6:F2} m parameters and {counts.Embedding / 1e6:F2} m in the embedding");
+        Console.WriteLine($"  model      LLaMA, {d.Layers} layers of width {d.Width}: {Quantity.Count(counts.NonEmbedding)} parameters, and {Quantity.Count(counts.Embedding)} in embeddings");
 
         using CpuBackend backend = new(config.Threads);
+        Console.Write($"  machine    {backend.Description}: ");
         using Trainer trainer = new(config, data, backend);
         trainer.Initialize();
         Steps(trainer, s_warmUp);
         double step = Steps(trainer, s_measurement);
         long steps = Math.Max(StepsMin, Readable(seconds / step));
-        Show("machine", $"{backend.Description}: {step * 1e3:F0} ms a step of {config.Training.BatchSize * config.Training.SequenceLength:N0} tokens");
-        Show("so", $"{steps:N0} steps, {steps * config.Training.BatchSize * config.Training.SequenceLength / 1e6:F1} m tokens, the last quarter with a falling learning rate\n");
+        long tokensAStep = config.Training.BatchSize * config.Training.SequenceLength;
+        Console.WriteLine($"{step * 1e3:F0} ms for a step of {tokensAStep:N0} tokens");
+        Console.WriteLine($"  plan       {steps:N0} steps, {Quantity.Count(steps * tokensAStep)} tokens; the learning rate falls over the last {DecayShare:P0}\n");
         return steps;
-
-        static void Show(string name, string value) => Console.WriteLine($"  {name,-10} {value}");
     }
 
     /// <summary>Takes steps for a time; the median of their seconds.</summary>
@@ -148,11 +142,11 @@ internal static class QuickstartVerb
         source.CopyText(text);
         double model = RunRecord.Load(folder.RecordPath).Summary![$"val/{source.Name}/bpb"];
 
-        Console.WriteLine($"\nBits for each byte of the {text.Length:N0} bytes of held-out text, fewer is better:\n");
+        Console.WriteLine($"Bits for each byte of the {text.Length:N0} bytes of held-out text; fewer is better:\n");
         Show("this model", model);
         Show("brotli -11", Compressed(text, stream => new BrotliStream(stream, CompressionLevel.SmallestSize, leaveOpen: true)) * 8.0 / text.Length);
         Show("gzip -9", Compressed(text, stream => new GZipStream(stream, CompressionLevel.SmallestSize, leaveOpen: true)) * 8.0 / text.Length);
-        Console.WriteLine($"\nThe compressors see these bytes alone; the model has read {data.Manifest.Sources[0].Train.Bytes / 1e6:F1} MB of such text before.");
+        Console.WriteLine($"\nThe compressors see these bytes alone; the model has learned from other text of the kind.");
 
         static void Show(string name, double bits) => Console.WriteLine($"  {name,-10} {bits:F3} {new string('▇', (int)Math.Round(bits * 16))}");
     }
@@ -183,20 +177,20 @@ internal static class QuickstartVerb
         }
     }
 
-    private static void Suggest(string id, RunConfig config)
+    private static void Suggest(RunFolder folder, RunConfig config, RunPlaces places)
     {
-        long trunk = config.Checkpoints.Milestones![0];
+        string run = folder.Id, elsewhere = (places.Runs == "runs" ? "" : $" --runs {places.Runs}");
+        string data = elsewhere + (places.Data == "data" ? "" : $" --data {places.Data}");
         Console.WriteLine($"""
 
-            All of it is in runs/{id}. What to try next:
+            The run is in {Path.Combine(places.Runs, run)}: weights, tokenizer, config and metrics. What to try next:
 
-              windtunnel sample {id} --prompt "Returns" --temperature 0.5
-              windtunnel runs show {id}
-              windtunnel branch {id}@{trunk} --training.length {2 * config.TotalSteps}
-                  trains on from the checkpoint before the decay, to twice the length
+              windtunnel sample {run}{elsewhere} --prompt "Returns the" --count 3
+              windtunnel runs show {run}{elsewhere}
+              windtunnel branch {run}{data} --at {config.Checkpoints.Milestones![0]} --training.length {2 * config.TotalSteps}
+                  goes on from before the learning rate fell, to twice the length
 
-            Training that was stopped goes on, bit for bit, with: windtunnel resume <run>
-            In a clone, windtunnel stands for: dotnet run -c Release --project src/Windtunnel.Cli --
+            windtunnel is short for: dotnet run -c Release --project src/Windtunnel.Cli --
             """);
     }
 }

@@ -78,6 +78,11 @@ internal static class RunsVerb
 
         Console.WriteLine($"checkpoints  {string.Join(", ", CheckpointStore.Reader(folder.CheckpointsPath).Steps)}");
         Console.WriteLine();
+        if (File.Exists(folder.MetricsPath))
+        {
+            Console.WriteLine(LossChart.Draw(MetricsLog.Read(folder.MetricsPath), LossChart.TerminalWidth));
+        }
+
         ShowMetrics(folder);
         Console.Write(ConfigFile.ToYaml(ConfigFile.Read(folder.ConfigPath)));
         return 0;

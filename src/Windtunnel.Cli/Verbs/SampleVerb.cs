@@ -13,7 +13,7 @@ internal static class SampleVerb
 {
     private static readonly SamplingOptions s_defaults = new();
 
-    private static readonly Argument<string> s_run = new("run") { Description = "a run, or run@step for one of its checkpoints" };
+    private static readonly Argument<string> s_run = new("run") { Description = "a run, or one of its checkpoints", HelpName = "RUN[@STEP]" };
     private static readonly Option<string> s_prompt = new("--prompt") { Description = "what the text begins with", DefaultValueFactory = _ => "" };
     private static readonly Option<double> s_temperature = new("--temperature")
     {
@@ -30,18 +30,19 @@ internal static class SampleVerb
     private static readonly Option<ulong> s_seed = new("--seed") { Description = "equal seeds give equal text", DefaultValueFactory = _ => s_defaults.Seed };
     private static readonly Option<int> s_count = new("--count") { Description = "how many samples", DefaultValueFactory = _ => 1 };
     private static readonly Option<bool> s_average = new("--ema") { Description = "use the moving average of the weights" };
-    private static readonly Option<string> s_runs = new("--runs") { Description = "the folder of runs", DefaultValueFactory = _ => new RunPlaces().Runs };
+    private static readonly Option<string> s_runs = RunSession.RunsOption();
 
     public static Command Command
     {
         get
         {
-            Command command = new("sample", "let a trained model write")
-            {
-                s_run, s_prompt, s_temperature, s_topK, s_topP, s_tokens, s_seed, s_count, s_average, s_runs,
-            };
-            command.SetAction(Run);
-            return command;
+            Verb sample = new("sample", "let a trained model write; the run may still be training", """
+                windtunnel sample tiny-20260101-120000
+                windtunnel sample tiny-20260101-120000@80 --prompt "The exception that" --temperature 0.5 --count 3
+                """)
+            { s_run, s_prompt, s_temperature, s_topK, s_topP, s_tokens, s_seed, s_count, s_average, s_runs };
+            sample.SetAction(Run);
+            return sample;
         }
     }
 
