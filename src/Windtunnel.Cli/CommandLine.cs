@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using System.ComponentModel.DataAnnotations;
 
 namespace Windtunnel.Cli;
@@ -9,10 +10,11 @@ public static class CommandLine
     /// <summary>Parses and runs; the exit code is 0, 1 failure, 2 usage or config, 3 data or checkpoint, or the verb's own (docs/formats.md).</summary>
     public static int Run(RootCommand root, string[] args)
     {
-        ParseResult parsed = root.Parse(args);
-        if (parsed.Errors.Count > 0)
+        Verb.ShowExamples(root);
+        ParseResult parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
+        if (parsed.Action is ParseErrorAction)
         {
-            Console.Error.WriteLine($"windtunnel: {parsed.Errors[0].Message} (windtunnel --help lists what there is)");
+            Console.Error.WriteLine($"windtunnel: {Problem(parsed)}");
             return 2;
         }
 
@@ -26,6 +28,15 @@ public static class CommandLine
             Console.Error.WriteLine($"windtunnel: {explained.Message.ReplaceLineEndings(" ")}");
             return explained.ExitCode;
         }
+    }
+
+    private static string Problem(ParseResult parsed)
+    {
+        Command command = parsed.CommandResult.Command;
+        return command.Subcommands.Count == 0
+            ? parsed.Errors[0].Message
+            : $"{(parsed.UnmatchedTokens.Count > 0 ? $"'{parsed.UnmatchedTokens[0]}' is not a verb" : "a verb is missing")}; "
+                + $"{(command is RootCommand ? "" : $"of {command.Name} ")}there are {string.Join(", ", command.Subcommands.Select(verb => verb.Name))}";
     }
 
     private static (string Message, int ExitCode)? Explain(Exception error) => error switch

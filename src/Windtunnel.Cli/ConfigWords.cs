@@ -19,13 +19,14 @@ internal sealed partial record ConfigWords(string? File, IReadOnlyList<string> O
         DefaultValueFactory = _ => [],
     };
 
-    /// <summary>Sorts the words.</summary>
-    /// <exception cref="ValidationException">There are two files.</exception>
-    public static ConfigWords Parse(IReadOnlyList<string> words)
+    /// <summary>Sorts the words that a verb was given.</summary>
+    /// <exception cref="ValidationException">There are two files, or a word is a misspelt option.</exception>
+    public static ConfigWords Parse(ParseResult parsed, Argument<string[]> argument)
     {
+        string[] words = parsed.GetValue(argument)!;
         List<string> overrides = [];
         string? file = null;
-        for (int i = 0; i < words.Count; i++)
+        for (int i = 0; i < words.Length; i++)
         {
             if (Setting().IsMatch(words[i]))
             {
@@ -33,6 +34,11 @@ internal sealed partial record ConfigWords(string? File, IReadOnlyList<string> O
             }
             else if (words[i].StartsWith('-'))
             {
+                if (parsed.CommandResult.Command.Options.FirstOrDefault(option => IsMisspelling(words[i], option.Name)) is { } meant)
+                {
+                    throw new ValidationException($"{words[i]} is neither an option nor a setting; did you mean {meant.Name}?");
+                }
+
                 // Its value is the next word; without one, or with one dash, the overrides' own parser says what is wrong.
                 overrides.AddRange(words.Skip(i++).Take(2));
             }
@@ -54,6 +60,8 @@ internal sealed partial record ConfigWords(string? File, IReadOnlyList<string> O
 
     /// <summary>What a run records of it.</summary>
     public ConfigOrigin Origin() => new(File is null ? null : System.IO.File.ReadAllText(File), Overrides);
+
+    private static bool IsMisspelling(string word, string option) => !word.Contains('.') && option.Length > 5 && word.StartsWith(option[..5], StringComparison.Ordinal);
 
     [GeneratedRegex(@"\A(--)?[A-Za-z_][A-Za-z0-9_.-]*=")]
     private static partial Regex Setting();

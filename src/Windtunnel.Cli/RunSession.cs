@@ -24,7 +24,8 @@ internal static class RunSession
         using (run)
         using (StopSignal stop = StopSignal.Listen())
         {
-            Console.WriteLine($"run {run.Folder.Id}: {run.Config.TotalSteps:N0} steps of {run.Config.Training.TokensAStep:N0} tokens, {Quantity.Count(run.Model.Parameters.Count)} parameters, in {run.Folder.Path}");
+            Console.WriteLine($"run {run.Folder.Id} in {Path.GetRelativePath(Environment.CurrentDirectory, run.Folder.Path)}");
+            Console.WriteLine($"{Quantity.Count(run.Model.Parameters.Count)} parameters, {run.Config.TotalSteps:N0} steps of {run.Config.Training.TokensAStep:N0} tokens");
             exitCode = run.Train(stop);
             display.Dispose();
         }

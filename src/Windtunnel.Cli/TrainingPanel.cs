@@ -65,8 +65,11 @@ internal sealed class TrainingPanel : TrainingDisplay
 
     protected override void Close()
     {
-        Draw();
-        _lines = 0;
+        if (_lines > 0)
+        {
+            Draw();
+            _lines = 0;
+        }
     }
 
     private void Draw()
@@ -80,7 +83,7 @@ internal sealed class TrainingPanel : TrainingDisplay
         int width = Math.Min(AnsiConsole.Profile.Width, WidthMax), inside = Math.Max(8, width - 4);
         _console.Write(new Panel(new Rows(Bar(inside), Figures(), new Markup($"[blue]{_curve.Draw(inside)}[/]")))
         {
-            Header = new PanelHeader($" [bold]{Markup.Escape(_config.Name)}[/] "),
+            Header = new PanelHeader($"[bold]{Markup.Escape(_config.Name)}[/]"),
             BorderStyle = new Style(Color.Grey),
             Border = BoxBorder.Rounded,
             Width = width,

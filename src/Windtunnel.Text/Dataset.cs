@@ -29,7 +29,11 @@ public sealed record DataOptions(
     TokenizerOptions? Tokenizer = null,
     double ValidationFraction = 0.02,
     long? SubsetTokens = null,
-    ulong SubsetSeed = 0);
+    ulong SubsetSeed = 0)
+{
+    /// <summary>How text becomes tokens.</summary>
+    public TokenizerOptions Tokenizer { get; init; } = Tokenizer ?? new BpeTokenizerOptions();
+}
 
 /// <summary>What a prepared split holds.</summary>
 /// <param name="Documents">Number of documents.</param>
@@ -113,7 +117,7 @@ public sealed class Dataset : IDisposable
         }
 
         List<Source> sources = Sources(options);
-        TokenizerOptions tokenizer = options.Tokenizer ?? new BpeTokenizerOptions();
+        TokenizerOptions tokenizer = options.Tokenizer;
         string key = Key(options, sources, tokenizer);
         string name = string.Join('+', sources.Select(source => source.Name));
         string folder = Path.Combine(root, $"{name[..Math.Min(name.Length, 64)]}-{key[..12]}");

@@ -28,12 +28,10 @@ internal static class BranchVerb
     {
         get
         {
-            Command branch = new("branch", """
-                start a new run from a checkpoint of another, with its weights, optimizer state and place in the data
-
-                From one long run at a stable learning rate, several lengths are had by cooling down from its checkpoints:
-                  windtunnel branch trunk --at 800 --cooldown 200
-                  windtunnel branch trunk --training.length=5000 --id longer
+            Verb branch = new("branch", "start a new run from a checkpoint of another: a cooldown from a stable trunk", """
+                windtunnel branch trunk --at 800 --cooldown 200
+                windtunnel branch trunk --at 800 --cooldown 200 --schedule.shape=oneMinusSqrt --id sqrt
+                windtunnel branch trunk --training.length=5000 --id longer
                 """)
             { s_id, s_overrides, s_at, s_cooldown, s_runs, s_data, s_newId };
             branch.SetAction(Run);

@@ -14,12 +14,10 @@ internal static class DataVerb
     {
         get
         {
-            Command data = new("data", """
-                prepare the dataset of a config, where it is not there yet, and say what is in it
-
-                  windtunnel data
-                  windtunnel data configs/runs/tiny.yaml
-                  windtunnel data --data.corpus='{type: files, paths: [books/*.txt]}' --data.tokenizer.vocabularySize=8192
+            Verb data = new("data", "prepare the dataset of a config, where it is not there yet, and say what is in it", """
+                windtunnel data
+                windtunnel data configs/runs/tiny.yaml
+                windtunnel data --data.corpus='{type: files, paths: [books/*.txt]}' --data.tokenizer.vocabularySize=8192
                 """)
             { s_words, s_data };
             data.SetAction(Run);
@@ -29,7 +27,7 @@ internal static class DataVerb
 
     private static int Run(ParseResult parsed)
     {
-        RunConfig config = ConfigWords.Parse(parsed.GetValue(s_words)!).Load();
+        RunConfig config = ConfigWords.Parse(parsed, s_words).Load();
         using Dataset dataset = Dataset.Prepare(config.Data, parsed.GetValue(s_data)!, Console.WriteLine);
         TextTable table = new("<source", "<split", "documents", "bytes", "tokens", "bytes/token");
         foreach (SourceManifest source in dataset.Manifest.Sources)

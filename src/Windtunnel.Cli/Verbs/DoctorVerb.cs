@@ -30,6 +30,7 @@ internal static class DoctorVerb
         Hint(!Vector256.IsHardwareAccelerated && RuntimeInformation.ProcessArchitecture == Architecture.X64, "AVX2 is missing or switched off (DOTNET_EnableAVX2): training will not start");
         Console.WriteLine($"cores        {cores}");
 
+        GC.Collect(); // Without one, .NET knows nothing of the memory in use.
         GCMemoryInfo memory = GC.GetGCMemoryInfo();
         Console.WriteLine($"memory       {Quantity.Bytes(memory.TotalAvailableMemoryBytes)}, {Quantity.Bytes(memory.TotalAvailableMemoryBytes - memory.MemoryLoadBytes)} free");
         Hint(memory.TotalAvailableMemoryBytes - memory.MemoryLoadBytes < 1e9, "less than 1 GB is free: use a small model.size and training.gradientAccumulation");

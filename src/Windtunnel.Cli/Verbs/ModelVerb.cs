@@ -1,7 +1,6 @@
 using System.CommandLine;
 using Windtunnel.Models;
 using Windtunnel.Tensors.Backends;
-using Windtunnel.Text.Tokenizers;
 using Windtunnel.Training;
 
 namespace Windtunnel.Cli.Verbs;
@@ -19,12 +18,10 @@ internal static class ModelVerb
     {
         get
         {
-            Command model = new("model", """
-                say what a model is made of: dimensions, parameters by part, operations a token
-
-                  windtunnel model --model.size=1m
-                  windtunnel model model=gpt2 --model.size=gpt2 --data.tokenizer.vocabularySize=50257 --training.sequenceLength=1024
-                  windtunnel model --sizes
+            Verb model = new("model", "say what a model is made of: dimensions, parameters by part, operations a token", """
+                windtunnel model --model.size=1m
+                windtunnel model model=gpt2 --model.size=gpt2 --data.tokenizer.vocabularySize=50257 --training.sequenceLength=1024
+                windtunnel model --sizes
                 """)
             { s_words, s_sizes };
             model.SetAction(Run);
@@ -34,8 +31,8 @@ internal static class ModelVerb
 
     private static int Run(ParseResult parsed)
     {
-        RunConfig config = ConfigWords.Parse(parsed.GetValue(s_words)!).Load();
-        int vocabulary = (config.Data.Tokenizer ?? new BpeTokenizerOptions()).VocabularySizeMax(), length = config.Training.SequenceLength;
+        RunConfig config = ConfigWords.Parse(parsed, s_words).Load();
+        int vocabulary = config.Data.Tokenizer.VocabularySizeMax(), length = config.Training.SequenceLength;
         if (parsed.GetValue(s_sizes))
         {
             Sizes(config.Model, vocabulary, length);

@@ -16,11 +16,8 @@ internal static class ResumeVerb
     {
         get
         {
-            Command resume = new("resume", """
-                go on with a run from its newest checkpoint, bit for bit as if it had never stopped
-
-                A damaged checkpoint is set aside and the one before it used; a finished run is validated again:
-                  windtunnel resume tiny-20260101-120000
+            Verb resume = new("resume", "go on with a run that was stopped or killed, bit for bit, from its newest good checkpoint", """
+                windtunnel resume tiny-20260101-120000
                 """)
             { s_id, s_threads, s_runs, s_data };
             resume.SetAction(Run);

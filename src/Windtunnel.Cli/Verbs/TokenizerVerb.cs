@@ -24,10 +24,8 @@ internal static class TokenizerVerb
     {
         get
         {
-            Command train = new("train", """
-                learn a tokenizer from the training documents of a config's corpora
-
-                  windtunnel tokenizer train --data.tokenizer.vocabularySize=8192 --out tokenizer.json
+            Verb train = new("train", "learn a tokenizer from the training documents of a config's corpora", """
+                windtunnel tokenizer train --data.tokenizer.vocabularySize=8192 --out tokenizer.json
                 """)
             { s_words, s_out };
             train.SetAction(Train);
@@ -43,12 +41,12 @@ internal static class TokenizerVerb
 
     private static int Train(ParseResult parsed)
     {
-        RunConfig config = ConfigWords.Parse(parsed.GetValue(s_words)!).Load();
+        RunConfig config = ConfigWords.Parse(parsed, s_words).Load();
         CorpusOptions?[] corpora = config.Data.Sources is { } sources ? [.. sources.Select(source => source.Corpus)] : [config.Data.Corpus];
         IEnumerable<string> texts = corpora.SelectMany(corpus => (corpus ?? new DotnetDocsCorpusOptions()).Build().Documents())
             .Select(document => document.Text).Where(text => text.Length > 0 && !Dataset.IsHeldOut(text, config.Data.ValidationFraction));
         long start = Stopwatch.GetTimestamp();
-        Tokenizer tokenizer = (config.Data.Tokenizer ?? new BpeTokenizerOptions()).Train(texts);
+        Tokenizer tokenizer = config.Data.Tokenizer.Train(texts);
         string path = parsed.GetValue(s_out)!;
         tokenizer.Save(path);
         Console.WriteLine($"{tokenizer.VocabularySize:N0} tokens in {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, in {Path.GetFullPath(path)}");

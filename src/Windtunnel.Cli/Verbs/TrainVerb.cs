@@ -3,7 +3,6 @@ using System.ComponentModel.DataAnnotations;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
 using Windtunnel.Tensors.Backends.Cpu;
-using Windtunnel.Text.Tokenizers;
 using Windtunnel.Training;
 using Windtunnel.Training.Checkpoints;
 
@@ -29,14 +28,11 @@ internal static class TrainVerb
     {
         get
         {
-            Command train = new("train", """
-                train a language model
-
-                Every setting has a default, a config file changes some, the command line changes more:
-                  windtunnel train
-                  windtunnel train configs/runs/tiny.yaml
-                  windtunnel train configs/runs/llama-1m-wsd.yaml --optimizer=muon --training.length "20m tokens"
-                  windtunnel train --model.size=5m --dry-run
+            Verb train = new("train", "train a language model; every setting has a default, and --dry-run shows them all", """
+                windtunnel train
+                windtunnel train configs/runs/tiny.yaml
+                windtunnel train configs/runs/llama-1m-wsd.yaml --optimizer=muon --training.length "20m tokens"
+                windtunnel train --model.size=5m --dry-run
                 """)
             { s_words, s_initFrom, s_runs, s_data, s_id, s_dryRun };
             train.SetAction(Run);
@@ -46,7 +42,7 @@ internal static class TrainVerb
 
     private static int Run(ParseResult parsed)
     {
-        ConfigWords words = ConfigWords.Parse(parsed.GetValue(s_words)!);
+        ConfigWords words = ConfigWords.Parse(parsed, s_words);
         RunConfig config = words.Load();
         if (parsed.GetValue(s_dryRun))
         {
@@ -77,8 +73,7 @@ internal static class TrainVerb
 
     private static void Explain(RunConfig config)
     {
-        TokenizerOptions tokenizer = config.Data.Tokenizer ?? new BpeTokenizerOptions();
-        config = config.Resolve(tokenizer.VocabularySizeMax());
+        config = config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
         RunEstimate estimate = RunEstimate.Of(config);
         MemoryEstimate memory = estimate.Memory;
         int threads = config.Threads == 0 ? Environment.ProcessorCount : config.Threads;
