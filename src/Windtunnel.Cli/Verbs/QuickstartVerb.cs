@@ -50,7 +50,7 @@ internal static class QuickstartVerb
     internal static RunConfig Recipe(long steps) => new(
         Name: "quickstart",
         Model: new LlamaOptions("1m"),
-        Optimizer: new MuonOptions(),
+        Optimizer: new MuonOptions(AdamRatio: 0.6, WeightDecay: 0.02),
         Schedule: new WsdOptions(Decay: Duration.OfRun(DecayShare)),
         Training: new TrainingOptions(Duration.OfSteps(steps), SequenceLength: 256, BatchSize: 8),
         Validation: new ValidationOptions(Duration.OfRun(0.125), Tokens: null),
@@ -89,13 +89,13 @@ internal static class QuickstartVerb
         Console.Write("  text       ");
         using Dataset data = Dataset.Prepare(config.Data, places.Data);
         SourceManifest source = data.Manifest.Sources[0];
-        Console.WriteLine($"the documentation in this .NET SDK: {Quantity.Bytes(source.Train.Bytes)} in {source.Train.Documents:N0} documents, {source.Validation.Documents:N0} held out");
-        Console.WriteLine($"  tokenizer  BPE trained on it: {data.Tokenizer.VocabularySize:N0} tokens, {(double)source.Train.Bytes / source.Train.Tokens:F2} bytes a token");
+        Console.WriteLine($"documentation of the .NET SDK: {Quantity.Bytes(source.Train.Bytes)} and {Quantity.Bytes(source.Validation.Bytes)} held out");
+        Console.WriteLine($"  tokenizer  BPE of {data.Tokenizer.VocabularySize:N0} tokens, trained on it: {(double)source.Train.Bytes / source.Train.Tokens:F2} bytes a token");
 
         config = config.Resolve(data.Tokenizer.VocabularySize);
         ModelDimensions d = config.Model.Dimensions;
         ModelCounts counts = config.Model.Count();
-        Console.WriteLine($"  model      LLaMA, {d.Layers} layers of width {d.Width}: {Quantity.Count(counts.NonEmbedding)} parameters, and {Quantity.Count(counts.Embedding)} in embeddings");
+        Console.WriteLine($"  model      LLaMA, {d.Layers} layers of width {d.Width}: {Quantity.Count(counts.NonEmbedding)} parameters + {Quantity.Count(counts.Embedding)} embedding");
 
         using CpuBackend backend = new(config.Threads);
         Console.Write($"  machine    {backend.Description}: ");
