@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Nodes;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Autograd;
 using Windtunnel.Tensors.Backends;
@@ -52,6 +53,9 @@ public sealed class Gpt2 : Model
 
     /// <inheritdoc/>
     protected override Tensor Head => _tokens;
+
+    /// <inheritdoc/>
+    public override bool IsStoredTransposed(Parameter parameter) => parameter.Role == ParameterRole.Hidden;
 
     /// <inheritdoc/>
     public override Tensor Hidden(Tape tape, Tensor tokens, KeyValueCache? cache = null)
@@ -128,6 +132,31 @@ public sealed record Gpt2Options(
 
     /// <inheritdoc/>
     public override Model Build(Backend backend, bool gradients = true) => new Gpt2(this, backend, gradients);
+
+    /// <inheritdoc/>
+    public override JsonObject ToHuggingFace(int endOfText) => new()
+    {
+        ["architectures"] = new JsonArray("GPT2LMHeadModel"),
+        ["model_type"] = "gpt2",
+        ["activation_function"] = "gelu_new",
+        ["n_embd"] = Width,
+        ["n_head"] = Heads,
+        ["n_layer"] = Layers,
+        ["n_positions"] = Context,
+        ["n_ctx"] = Context,
+        ["n_inner"] = FeedForward,
+        ["vocab_size"] = Vocabulary,
+        ["layer_norm_epsilon"] = Epsilon,
+        ["initializer_range"] = 0.02,
+        ["resid_pdrop"] = 0,
+        ["embd_pdrop"] = 0,
+        ["attn_pdrop"] = 0,
+        ["bos_token_id"] = endOfText,
+        ["eos_token_id"] = endOfText,
+        ["tie_word_embeddings"] = true,
+        ["torch_dtype"] = "float32",
+        ["dtype"] = "float32",
+    };
 
     /// <inheritdoc/>
     public override ModelCounts Count()

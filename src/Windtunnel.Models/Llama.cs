@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Nodes;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Autograd;
 using Windtunnel.Tensors.Backends;
@@ -158,6 +159,35 @@ public sealed record LlamaOptions(
 
     /// <inheritdoc/>
     public override Model Build(Backend backend, bool gradients = true) => new Llama(this, backend, gradients);
+
+    /// <inheritdoc/>
+    /// <remarks>Hugging Face calls this architecture with QK-norm Qwen3.</remarks>
+    public override JsonObject ToHuggingFace(int endOfText) => new()
+    {
+        ["architectures"] = new JsonArray(QkNorm ? "Qwen3ForCausalLM" : "LlamaForCausalLM"),
+        ["model_type"] = QkNorm ? "qwen3" : "llama",
+        ["hidden_size"] = Width,
+        ["intermediate_size"] = FeedForward,
+        ["num_hidden_layers"] = Layers,
+        ["num_attention_heads"] = Heads,
+        ["num_key_value_heads"] = KeyValueHeads,
+        ["head_dim"] = HeadWidth,
+        ["hidden_act"] = "silu",
+        ["max_position_embeddings"] = Context,
+        ["rms_norm_eps"] = Epsilon,
+        ["rope_theta"] = RopeTheta,
+        ["rope_scaling"] = null,
+        ["rope_parameters"] = new JsonObject { ["rope_theta"] = RopeTheta, ["rope_type"] = "default" },
+        ["attention_bias"] = false,
+        ["mlp_bias"] = false,
+        ["tie_word_embeddings"] = Tied,
+        ["vocab_size"] = Vocabulary,
+        ["initializer_range"] = InitializerRange,
+        ["bos_token_id"] = endOfText,
+        ["eos_token_id"] = endOfText,
+        ["torch_dtype"] = "float32",
+        ["dtype"] = "float32",
+    };
 
     /// <inheritdoc/>
     public override ModelCounts Count()

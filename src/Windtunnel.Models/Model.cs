@@ -32,6 +32,9 @@ public abstract class Model : IDisposable
     /// <summary>Multiplies the logits.</summary>
     protected virtual float LogitScale => 1;
 
+    /// <summary>Whether Hugging Face stores the matrix as [in, out].</summary>
+    public virtual bool IsStoredTransposed(Parameter parameter) => false;
+
     /// <summary>The last hidden states [B, T, D] of tokens [B, T], normalised.</summary>
     /// <param name="tape">The computation.</param>
     /// <param name="tokens">Token ids.</param>

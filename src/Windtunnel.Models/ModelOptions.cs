@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Windtunnel.Tensors.Backends;
 
@@ -39,6 +40,10 @@ public abstract record ModelOptions(
 
     /// <summary>Counts parameters and operations without building anything.</summary>
     public abstract ModelCounts Count();
+
+    /// <summary>The model's Hugging Face config.json, by which other tools load the weights.</summary>
+    /// <param name="endOfText">The token that starts and ends documents.</param>
+    public abstract JsonObject ToHuggingFace(int endOfText);
 
     /// <summary>The members of <see cref="object.ToString"/>: without the sizes, which options have only once they are resolved.</summary>
     protected virtual bool PrintMembers(StringBuilder builder)

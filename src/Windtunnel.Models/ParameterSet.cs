@@ -95,6 +95,32 @@ public sealed class ParameterSet : IDisposable
         }
     }
 
+    /// <summary>The longest runs of neighbouring parameters that satisfy a condition: one fused update each.</summary>
+    public IReadOnlyList<ParameterGroup> Groups(Func<Parameter, bool> condition)
+    {
+        List<ParameterGroup> groups = [];
+        List<Parameter> run = [];
+        foreach (Parameter parameter in _parameters)
+        {
+            if (condition(parameter))
+            {
+                run.Add(parameter);
+            }
+            else if (run.Count > 0)
+            {
+                groups.Add(new ParameterGroup(this, run));
+                run = [];
+            }
+        }
+
+        if (run.Count > 0)
+        {
+            groups.Add(new ParameterGroup(this, run));
+        }
+
+        return groups;
+    }
+
     /// <summary>Forgets the gradients' values; the next backward pass overwrites them.</summary>
     public void ClearGrads()
     {

@@ -20,6 +20,9 @@ public abstract class Backend : IDisposable
     /// <summary>How many threads or streams work on one kernel.</summary>
     public abstract int Threads { get; }
 
+    /// <summary>fp32 operations a second at best, measured now: the yardstick of model-FLOP utilisation. Takes well under a second.</summary>
+    public abstract double MeasurePeakFlopsPerSecond();
+
     /// <summary>Memory accounting.</summary>
     public Ledger Ledger { get; } = new();
 

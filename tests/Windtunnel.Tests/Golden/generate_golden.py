@@ -37,7 +37,7 @@ torch.set_default_dtype(torch.float64)
 FOLDER = pathlib.Path(__file__).parent
 STEPS = 10
 CLIP = 1.0
-ADAMW = dict(lr=1e-2, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1)
+ADAMW = dict(lr=1e-3, beta1=0.9, beta2=0.95, eps=1e-8, weight_decay=0.1)
 MUON = dict(lr=0.02, momentum=0.95, ns_steps=5, a=3.4445, b=-4.7750, c=2.0315, eps=1e-7, weight_decay=0.1)
 MUON_ADAMW = dict(lr=0.02 * 0.3, beta1=0.8, beta2=0.98, eps=1e-10, weight_decay=0.1)
 

@@ -49,6 +49,9 @@ public sealed unsafe partial class CpuBackend : Backend
     public override int Threads => _workers.Workers;
 
     /// <inheritdoc/>
+    public override double MeasurePeakFlopsPerSecond() => MachinePeak.FlopsPerSecond(Threads, rounds: 3);
+
+    /// <inheritdoc/>
     public override DeviceBuffer Allocate(long elements) => new HostBuffer(elements, Ledger);
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
 
 namespace Windtunnel.Tensors.Backends.Cpu;
 
@@ -12,7 +13,8 @@ internal interface IWork
 
 /// <summary>
 /// Persistent threads that share the items of one kernel at a time. Workers spin for a while before they sleep, so that a fork
-/// and join costs well under a microsecond inside a training step, and nothing between steps.
+/// and join costs well under a microsecond inside a training step, and nothing between steps. The caller waits for items, not
+/// for threads: one that the system has put aside holds nobody up unless it is in the middle of an item.
 /// </summary>
 internal sealed unsafe class WorkerPool : IDisposable
 {
@@ -20,7 +22,7 @@ internal sealed unsafe class WorkerPool : IDisposable
 
     private readonly Thread[] _threads;
     private readonly object _sleepers = new();
-    private PaddedCounters _counters;
+    private Counters _counters;
     private void* _work;
     private delegate*<void*, int, int, void> _invoke;
     private int _items;
@@ -53,21 +55,15 @@ internal sealed unsafe class WorkerPool : IDisposable
         {
             for (int item = 0; item < items; item++)
             {
-                work.Run(item, 0);
+                Invoke<TWork>(Unsafe.AsPointer(ref work), item, 0);
             }
 
             return;
         }
 
-        _work = Unsafe.AsPointer(ref work);
-        _invoke = &Invoke<TWork>;
-        _items = items;
-        _counters.Next = 0;
-        Volatile.Write(ref _counters.Running, _threads.Length);
-        Interlocked.Increment(ref _counters.Generation);
-        WakeSleepers();
-        Drain(0);
-        for (int spin = 0; Volatile.Read(ref _counters.Running) != 0; spin++)
+        Open(Unsafe.AsPointer(ref work), &Invoke<TWork>, items);
+        Drain(Generation, 0);
+        for (int spin = 0; Volatile.Read(ref _counters.Done) != items; spin++)
         {
             if (spin < SpinsBeforeSleep)
             {
@@ -90,34 +86,67 @@ internal sealed unsafe class WorkerPool : IDisposable
     public void Dispose()
     {
         _stopping = true;
-        Interlocked.Increment(ref _counters.Generation);
-        WakeSleepers();
+        Open(null, null, 0);
         foreach (Thread thread in _threads)
         {
             thread.Join();
         }
     }
 
+    // Never inlined: one body of each kernel, whoever runs it. Inlined into Run, the JIT keeps its constants in memory.
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Invoke<TWork>(void* work, int item, int worker)
         where TWork : struct, IWork => Unsafe.AsRef<TWork>(work).Run(item, worker);
 
-    private void Drain(int worker)
+    private int Generation => (int)(Volatile.Read(ref _counters.Ticket) >> 32);
+
+    // The ticket is the region's generation and its next item in one word. Between regions no item can be taken, so a worker
+    // that reads half of the old region and half of the new one fails to claim with the ticket it has.
+    private void Open(void* work, delegate*<void*, int, int, void> invoke, int items)
     {
-        // The caller must not unwind while others read its work, so exceptions wait until all have finished.
-        try
+        long generation = Generation;
+        Interlocked.Exchange(ref _counters.Ticket, (generation << 32) | int.MaxValue);
+        _work = work;
+        _invoke = invoke;
+        _items = items;
+        Volatile.Write(ref _counters.Done, 0);
+        Interlocked.Exchange(ref _counters.Ticket, (generation + 1) << 32);
+        WakeSleepers();
+    }
+
+    private void Drain(int generation, int worker)
+    {
+        void* work = _work;
+        delegate*<void*, int, int, void> invoke = _invoke;
+        int items = _items;
+        while (true)
         {
-            int item;
-            while ((item = Interlocked.Increment(ref _counters.Next) - 1) < _items)
+            long ticket = Volatile.Read(ref _counters.Ticket);
+            int item = (int)ticket;
+            if ((int)(ticket >> 32) != generation || item >= items)
             {
-                _invoke(_work, item, worker);
+                return;
             }
-        }
+
+            if (Interlocked.CompareExchange(ref _counters.Ticket, ticket + 1, ticket) != ticket)
+            {
+                continue;
+            }
+
+            // The caller must not unwind while others read its work, so exceptions wait until all items are done.
+            try
+            {
+                invoke(work, item, worker);
+            }
 #pragma warning disable CA1031 // Run rethrows it
-        catch (Exception failure)
-        {
-            _failure = failure;
-        }
+            catch (Exception failure)
+            {
+                _failure = failure;
+            }
 #pragma warning restore CA1031
+
+            Interlocked.Increment(ref _counters.Done);
+        }
     }
 
     private void Loop(int worker)
@@ -125,22 +154,21 @@ internal sealed unsafe class WorkerPool : IDisposable
         int seen = 0;
         while (true)
         {
-            seen = AwaitWork(seen);
+            seen = AwaitRegion(seen);
             if (_stopping)
             {
                 return;
             }
 
-            Drain(worker);
-            Interlocked.Decrement(ref _counters.Running);
+            Drain(seen, worker);
         }
     }
 
-    private int AwaitWork(int seen)
+    private int AwaitRegion(int seen)
     {
         for (int spin = 0; spin < SpinsBeforeSleep; spin++)
         {
-            int generation = Volatile.Read(ref _counters.Generation);
+            int generation = Generation;
             if (generation != seen)
             {
                 return generation;
@@ -151,10 +179,10 @@ internal sealed unsafe class WorkerPool : IDisposable
 
         lock (_sleepers)
         {
-            // Counted before the last look at Generation: WakeSleepers, which looks in the other order, can't miss this one.
+            // Counted before the last look at the ticket: WakeSleepers, which looks in the other order, can't miss this one.
             Interlocked.Increment(ref _counters.Sleeping);
             int generation;
-            while ((generation = Volatile.Read(ref _counters.Generation)) == seen)
+            while ((generation = Generation) == seen)
             {
                 Monitor.Wait(_sleepers);
             }
@@ -175,20 +203,17 @@ internal sealed unsafe class WorkerPool : IDisposable
         }
     }
 
-    // One cache line each: a worker that polls Generation must not slow the others down on Next.
-    [System.Runtime.InteropServices.StructLayout(System.Runtime.InteropServices.LayoutKind.Explicit, Size = 320)]
-    private struct PaddedCounters
+    // One cache line each.
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    private struct Counters
     {
-        [System.Runtime.InteropServices.FieldOffset(64)]
-        public int Generation;
+        [FieldOffset(64)]
+        public long Ticket;
 
-        [System.Runtime.InteropServices.FieldOffset(128)]
-        public int Next;
+        [FieldOffset(128)]
+        public int Done;
 
-        [System.Runtime.InteropServices.FieldOffset(192)]
-        public int Running;
-
-        [System.Runtime.InteropServices.FieldOffset(256)]
+        [FieldOffset(192)]
         public int Sleeping;
     }
 }

@@ -1,0 +1,115 @@
+using Windtunnel.Tensors;
+using Windtunnel.Tensors.Backends;
+
+namespace Windtunnel.Models.HuggingFace;
+
+/// <summary>A model's weights, and tensors like them, to and from safetensors with Hugging Face's names and layouts.</summary>
+public static class ModelWeights
+{
+    private const int ChunkElements = 1 << 20;
+
+    /// <summary>Writes every parameter of a model.</summary>
+    /// <param name="stream">Where to.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="values">Other values of the same layout, such as a moving average; the model's own when null.</param>
+    public static void Write(Stream stream, Model model, Tensor? values = null)
+    {
+        values ??= model.Parameters.Values;
+        Dictionary<string, Parameter> parameters = model.Parameters.Parameters.ToDictionary(parameter => parameter.Name);
+        SafetensorsWriter.Write(
+            stream,
+            parameters.Values.Select(parameter => new SafetensorsTensor(parameter.Name, SafetensorsType.F32, StoredShape(model, parameter))),
+            (tensor, data) =>
+            {
+                Parameter parameter = parameters[tensor.Name];
+                Tensor source = new(values.Buffer, values.Offset + parameter.Offset, parameter.Shape);
+                if (model.IsStoredTransposed(parameter))
+                {
+                    float[] matrix = new float[source.Shape.Count];
+                    model.Backend.Read(source, matrix);
+                    SafetensorsWriter.WriteSingles(data, Transpose(matrix, source.Shape.Rows, source.Shape.Columns));
+                }
+                else
+                {
+                    Write(data, model.Backend, source);
+                }
+            },
+            new Dictionary<string, string> { ["format"] = "pt" });
+    }
+
+    /// <summary>Fills every parameter of a model, or other values of the same layout.</summary>
+    /// <exception cref="InvalidDataException">A parameter is missing or has another shape.</exception>
+    public static void Read(SafetensorsFile file, Model model, Tensor? values = null)
+    {
+        values ??= model.Parameters.Values;
+        foreach (Parameter parameter in model.Parameters.Parameters)
+        {
+            Tensor destination = new(values.Buffer, values.Offset + parameter.Offset, parameter.Shape);
+            Read(file, parameter.Name, model.Backend, destination, StoredShape(model, parameter), model.IsStoredTransposed(parameter));
+        }
+    }
+
+    /// <summary>Writes named tensors as they are: optimizer state.</summary>
+    public static void Write(Stream stream, Backend backend, IEnumerable<(string Name, Tensor Tensor)> tensors)
+    {
+        Dictionary<string, Tensor> byName = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Tensor);
+        SafetensorsWriter.Write(
+            stream, byName.Select(pair => new SafetensorsTensor(pair.Key, SafetensorsType.F32, Sizes(pair.Value.Shape))),
+            (tensor, data) => Write(data, backend, byName[tensor.Name]));
+    }
+
+    /// <summary>Fills named tensors that <see cref="Write(Stream, Backend, IEnumerable{ValueTuple{string, Tensor}})"/> wrote.</summary>
+    /// <exception cref="InvalidDataException">A tensor is missing or has another shape.</exception>
+    public static void Read(SafetensorsFile file, Backend backend, IEnumerable<(string Name, Tensor Tensor)> tensors)
+    {
+        foreach ((string name, Tensor tensor) in tensors)
+        {
+            Read(file, name, backend, tensor, Sizes(tensor.Shape), transposed: false);
+        }
+    }
+
+    private static void Write(Stream stream, Backend backend, Tensor source)
+    {
+        int rowsAChunk = Math.Max(1, ChunkElements / source.Shape.Columns);
+        float[] chunk = new float[(long)Math.Min(rowsAChunk, source.Shape.Rows) * source.Shape.Columns];
+        for (int row = 0; row < source.Shape.Rows; row += rowsAChunk)
+        {
+            Tensor rows = source.SliceRows(row, Math.Min(rowsAChunk, source.Shape.Rows - row));
+            Span<float> values = chunk.AsSpan(0, (int)rows.Shape.Count);
+            backend.Read(rows, values);
+            SafetensorsWriter.WriteSingles(stream, values);
+        }
+    }
+
+    private static void Read(SafetensorsFile file, string name, Backend backend, Tensor destination, long[] shape, bool transposed)
+    {
+        SafetensorsInfo info = file.Info(name);
+        if (!info.Shape.SequenceEqual(shape))
+        {
+            throw new InvalidDataException($"{file.Path}: {name} has shape [{string.Join(", ", info.Shape)}]; the model needs [{string.Join(", ", shape)}]");
+        }
+
+        float[] values = new float[destination.Shape.Count];
+        file.ReadSingles(name, values);
+        backend.Write(destination, transposed ? Transpose(values, (int)shape[0], (int)shape[1]) : values);
+    }
+
+    private static long[] StoredShape(Model model, Parameter parameter) =>
+        model.IsStoredTransposed(parameter) ? [parameter.Shape.Columns, parameter.Shape.Rows] : Sizes(parameter.Shape);
+
+    private static long[] Sizes(Shape shape) => shape.Rank == 1 ? [shape[0]] : [shape[0], shape[1]];
+
+    private static float[] Transpose(float[] matrix, int rows, int columns)
+    {
+        float[] transposed = new float[matrix.Length];
+        for (int i = 0; i < rows; i++)
+        {
+            for (int j = 0; j < columns; j++)
+            {
+                transposed[(j * rows) + i] = matrix[(i * columns) + j];
+            }
+        }
+
+        return transposed;
+    }
+}

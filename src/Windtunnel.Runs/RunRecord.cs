@@ -1,0 +1,101 @@
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Windtunnel.Runs.Config;
+
+namespace Windtunnel.Runs;
+
+/// <summary>How a run stands, or how it ended.</summary>
+public enum RunStatus
+{
+    Running,
+    Completed,
+    Preempted,
+    Failed,
+    Diverged,
+}
+
+/// <summary>What a run took from its parent.</summary>
+public enum RunParentKind
+{
+    /// <summary>All of its state: the same training, continued in another folder.</summary>
+    Resume,
+
+    /// <summary>All of its state, under another configuration, such as the decay of a schedule.</summary>
+    Branch,
+
+    /// <summary>Some of its layers (Inheritune).</summary>
+    Inherit,
+
+    /// <summary>Its weights alone.</summary>
+    Init,
+}
+
+/// <summary>The run and step that another started from.</summary>
+public sealed record RunParent(string Run, long Step, RunParentKind Kind);
+
+/// <summary>The record <c>run.json</c> of a run folder: who, from what, how it ended.</summary>
+/// <param name="Id">The name of the folder.</param>
+/// <param name="GitSha">The commit of the repository around the working folder, if any.</param>
+/// <param name="Summary">Final metrics by name; NaN and infinities are written as strings.</param>
+public sealed record RunRecord(
+    string Id,
+    string Name,
+    ulong Seed,
+    DateTimeOffset Created,
+    RunStatus Status = RunStatus.Running,
+    RunParent? Parent = null,
+    string? Host = null,
+    string? GitSha = null,
+    string? ToolVersion = null,
+    DateTimeOffset? Ended = null,
+    int? ExitCode = null,
+    [property: JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)] IReadOnlyDictionary<string, double>? Summary = null)
+{
+    private const int MaxBytes = 1_000_000;
+
+    /// <summary>The record of a run that starts here and now.</summary>
+    public static RunRecord Start(RunFolder folder, string name, ulong seed, RunParent? parent = null, TimeProvider? clock = null)
+    {
+        return new RunRecord(
+            folder.Id,
+            name,
+            seed,
+            Created: (clock ?? TimeProvider.System).GetUtcNow(),
+            Parent: parent,
+            Host: Environment.MachineName,
+            GitSha: GitHead.Read(Environment.CurrentDirectory),
+            ToolVersion: typeof(RunRecord).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion);
+    }
+
+    /// <summary>Reads <c>run.json</c>.</summary>
+    /// <exception cref="InvalidDataException">The file is absent, too large, or not a run record.</exception>
+    public static RunRecord Load(string path)
+    {
+        FileInfo file = new(path);
+        if (!file.Exists || file.Length > MaxBytes)
+        {
+            throw new InvalidDataException($"{path}: {(file.Exists ? "too large to be" : "the folder has no")} run record");
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize<RunRecord>(File.ReadAllBytes(path), ConfigFile.JsonOptions)
+                ?? throw new InvalidDataException($"{path}: not a run record");
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{path}: not a run record: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    /// <summary>Replaces <c>run.json</c> atomically.</summary>
+    public void Save(string path)
+    {
+        AtomicFile.Write(path, file =>
+        {
+            JsonSerializer.Serialize(file, this, ConfigFile.JsonOptions);
+            file.WriteByte((byte)'\n');
+        });
+    }
+}

@@ -1,0 +1,162 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.RegularExpressions;
+
+namespace Windtunnel.Runs;
+
+/// <summary>One run, as a table shows it. Losses are nats a token; bpb is bits per byte.</summary>
+/// <param name="Last">How far the run got; null before its first row of metrics.</param>
+/// <param name="ValLoss">The last <c>val/&lt;set&gt;/loss</c>.</param>
+/// <param name="Problem">Why the run could not be read; null when it could.</param>
+public sealed record RunRow(
+    string Id,
+    RunRecord? Record = null,
+    Progress? Last = null,
+    double? ValLoss = null,
+    double? ValLossBest = null,
+    double? ValBpb = null,
+    double? ValBpbBest = null,
+    string? Problem = null);
+
+/// <summary>The runs under a folder, one row each, for listing and comparing.</summary>
+public static partial class RunTable
+{
+    private static readonly (string Name, Func<RunRow, IComparable?> Value)[] s_columns =
+    [
+        ("id", row => row.Id),
+        ("name", row => row.Record?.Name),
+        ("status", row => row.Problem is null ? row.Record?.Status.ToString().ToLowerInvariant() : "unreadable"),
+        ("parent", row => row.Record?.Parent?.Run),
+        ("created", row => row.Record?.Created),
+        ("steps", row => row.Last?.Step),
+        ("tokens", row => row.Last?.Tokens),
+        ("flops", row => row.Last?.Flops),
+        ("wall_s", row => row.Last?.WallSeconds),
+        ("val_loss", row => row.ValLoss),
+        ("val_loss_best", row => row.ValLossBest),
+        ("val_bpb", row => row.ValBpb),
+        ("val_bpb_best", row => row.ValBpbBest),
+    ];
+
+    /// <summary>What rows can be sorted and filtered by.</summary>
+    public static IReadOnlyList<string> Columns { get; } = [.. s_columns.Select(column => column.Name)];
+
+    /// <summary>Reads every run under <paramref name="root"/>, by id; a run that cannot be read is a row that says why.</summary>
+    /// <param name="validationSet">Which <c>val/&lt;set&gt;</c> the losses are of; without it, the first set by name in each run.</param>
+    public static IReadOnlyList<RunRow> Read(string root, string? validationSet = null)
+    {
+        return Directory.Exists(root)
+            ? [.. Directory.EnumerateDirectories(root)
+                .Where(path => RunFolder.IsValidId(Path.GetFileName(path)) && File.Exists(Path.Combine(path, "run.json")))
+                .Order(StringComparer.Ordinal)
+                .Select(path => ReadRow(root, Path.GetFileName(path), validationSet))]
+            : [];
+    }
+
+    /// <summary>The value of a column; null where the run has none.</summary>
+    /// <exception cref="ValidationException">There is no such column.</exception>
+    public static IComparable? Value(RunRow row, string column)
+    {
+        foreach ((string name, Func<RunRow, IComparable?> value) in s_columns)
+        {
+            if (name == column)
+            {
+                return value(row);
+            }
+        }
+
+        throw new ValidationException($"'{column}' is not a column of runs; the columns are {string.Join(", ", Columns)}");
+    }
+
+    /// <summary>Rows in the order of a column, those without a value last, ties by id.</summary>
+    public static IReadOnlyList<RunRow> Sort(IEnumerable<RunRow> rows, string column, bool descending = false)
+    {
+        IOrderedEnumerable<RunRow> filled = rows.OrderBy(row => Value(row, column) is null);
+        return [.. (descending ? filled.ThenByDescending(row => Value(row, column)) : filled.ThenBy(row => Value(row, column)))
+            .ThenBy(row => row.Id, StringComparer.Ordinal)];
+    }
+
+    /// <summary>Rows that meet a condition such as <c>status=completed</c>, <c>val_loss&lt;3.2</c> or <c>name~llama</c> (contains).</summary>
+    /// <exception cref="ValidationException">The condition cannot be read, or compares a number with text.</exception>
+    public static IReadOnlyList<RunRow> Where(IEnumerable<RunRow> rows, string condition)
+    {
+        Match match = Condition().Match(condition);
+        if (!match.Success)
+        {
+            throw new ValidationException($"'{condition}' is not a condition; write column=value, with one of = != < <= > >= ~");
+        }
+
+        (string column, string relation, string text) = (match.Groups[1].Value, match.Groups[2].Value, match.Groups[3].Value);
+        return [.. rows.Where(row => Value(row, column) is { } value && (relation == "~"
+            ? value.ToString()!.Contains(text, StringComparison.OrdinalIgnoreCase)
+            : Holds(Compare(value, text, condition), relation)))];
+    }
+
+    private static RunRow ReadRow(string root, string id, string? validationSet)
+    {
+        try
+        {
+            RunFolder folder = RunFolder.Open(root, id);
+            RunRow row = new(id, RunRecord.Load(folder.RecordPath));
+            if (!File.Exists(folder.MetricsPath))
+            {
+                return row;
+            }
+
+            foreach (MetricsRow metrics in MetricsLog.Read(folder.MetricsPath))
+            {
+                validationSet ??= FirstSet(metrics.Values.Keys);
+                row = row with { Last = metrics.At };
+                if (metrics.Values.TryGetValue($"val/{validationSet}/loss", out double loss))
+                {
+                    row = row with { ValLoss = loss, ValLossBest = Best(row.ValLossBest, loss) };
+                }
+
+                if (metrics.Values.TryGetValue($"val/{validationSet}/bpb", out double bpb))
+                {
+                    row = row with { ValBpb = bpb, ValBpbBest = Best(row.ValBpbBest, bpb) };
+                }
+            }
+
+            return row;
+        }
+        catch (Exception e) when (e is InvalidDataException or ValidationException or IOException or UnauthorizedAccessException)
+        {
+            return new RunRow(id, Problem: e.Message);
+        }
+    }
+
+    private static double Best(double? before, double value) => before is null || double.IsNaN(before.Value) || value < before ? value : before.Value;
+
+    private static string? FirstSet(IEnumerable<string> names)
+    {
+        return names.Select(name => ValidationMetric().Match(name)).Where(match => match.Success)
+            .Select(match => match.Groups[1].Value).Order(StringComparer.Ordinal).FirstOrDefault();
+    }
+
+    private static int Compare(IComparable value, string text, string condition)
+    {
+        return value switch
+        {
+            string name => string.CompareOrdinal(name, text),
+            DateTimeOffset time when DateTimeOffset.TryParse(text, null, System.Globalization.DateTimeStyles.AssumeUniversal, out DateTimeOffset other) => time.CompareTo(other),
+            long or double when double.TryParse(text, out double number) => Convert.ToDouble(value).CompareTo(number),
+            _ => throw new ValidationException($"'{condition}': '{text}' cannot be compared with {value}"),
+        };
+    }
+
+    private static bool Holds(int order, string relation) => relation switch
+    {
+        "=" => order == 0,
+        "!=" => order != 0,
+        "<" => order < 0,
+        "<=" => order <= 0,
+        ">" => order > 0,
+        _ => order >= 0,
+    };
+
+    [GeneratedRegex(@"\A\s*([a-z_]+)\s*(=|!=|<=|>=|<|>|~)\s*([^=].*?)\s*\z")]
+    private static partial Regex Condition();
+
+    [GeneratedRegex(@"\Aval/([^/]+)/(loss|bpb)\z")]
+    private static partial Regex ValidationMetric();
+}

@@ -1,0 +1,30 @@
+using System.Text.Json.Serialization;
+
+namespace Windtunnel.Text.Corpora;
+
+/// <summary>One document of a corpus.</summary>
+public sealed record Document(string Text);
+
+/// <summary>Options that build a <see cref="Corpus"/>; add a corpus with one file and one line here.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(DotnetDocsCorpusOptions), "dotnet-docs")]
+[JsonDerivedType(typeof(FilesCorpusOptions), "files")]
+[JsonDerivedType(typeof(SotuCorpusOptions), "sotu")]
+[JsonDerivedType(typeof(SyntheticCorpusOptions), "synthetic")]
+public abstract record CorpusOptions
+{
+    public abstract Corpus Build();
+}
+
+/// <summary>A source of documents, read as a stream in an order that never changes.</summary>
+public abstract class Corpus
+{
+    /// <summary>The corpus's type name, as in a config file.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The documents, in a deterministic order; each enumeration reads the source again.</summary>
+    public abstract IEnumerable<Document> Documents();
+
+    /// <summary>A line of text that changes when the documents do; prepared datasets are keyed by it.</summary>
+    public abstract string Fingerprint();
+}

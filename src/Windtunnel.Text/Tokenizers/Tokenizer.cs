@@ -1,0 +1,106 @@
+using System.Buffers;
+using System.ComponentModel.DataAnnotations;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Windtunnel.Text.Tokenizers;
+
+/// <summary>Options that build a <see cref="Tokenizer"/>; add a tokenizer with one file and one line here.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(BpeTokenizerOptions), "bpe")]
+[JsonDerivedType(typeof(BytesTokenizerOptions), "bytes")]
+[JsonDerivedType(typeof(FileTokenizerOptions), "file")]
+public abstract record TokenizerOptions
+{
+    /// <summary>Builds the tokenizer, from the documents where it is learned from text.</summary>
+    public abstract Tokenizer Train(IEnumerable<string> documents);
+
+    /// <summary>A line of text that changes when the built tokenizer would, for the same documents.</summary>
+    public virtual string Fingerprint() => JsonSerializer.Serialize(this);
+}
+
+/// <summary>A tokenizer that was saved before.</summary>
+/// <param name="Path">Its tokenizer.json.</param>
+public sealed record FileTokenizerOptions(string Path = "tokenizer.json") : TokenizerOptions
+{
+    public override Tokenizer Train(IEnumerable<string> documents) =>
+        File.Exists(Path) ? Tokenizer.Load(Path) : throw new ValidationException($"tokenizer file: '{Path}' does not exist: correct path");
+
+    public override string Fingerprint() => $"file {Convert.ToHexStringLower(Train([]).Sha256)}";
+}
+
+/// <summary>
+/// Text to token ids and back. Encoding is total and lossless: any bytes, valid UTF-8 or not, decode to themselves, and
+/// no text, not even a special token's literal, encodes to a special token. Instances are safe to share between threads.
+/// </summary>
+public abstract class Tokenizer
+{
+    /// <summary>The literal of the one special token, in saved files.</summary>
+    public const string EndOfText = "<|endoftext|>";
+
+    private byte[]? _sha256;
+
+    /// <summary>Ids are 0 to this, less 1.</summary>
+    public abstract int VocabularySize { get; }
+
+    /// <summary>The id that ends every document; text never encodes to it. The last id where the tokenizer is trained here.</summary>
+    public abstract int EndOfTextId { get; }
+
+    /// <summary>Bytes of text a token stands for, by id; 0 for the special token.</summary>
+    public abstract ReadOnlySpan<int> TokenByteLengths { get; }
+
+    /// <summary>SHA-256 of the tokenizer.json that <see cref="Save"/> writes.</summary>
+    public ReadOnlySpan<byte> Sha256 => _sha256 ??= System.Security.Cryptography.SHA256.HashData(TokenizerJson.Write(this));
+
+    /// <summary>Appends the ids of bytes, usually UTF-8.</summary>
+    public abstract void Encode(ReadOnlySpan<byte> text, List<int> ids);
+
+    /// <summary>The bytes of a token; none for the special token.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    public abstract ReadOnlySpan<byte> TokenBytes(int id);
+
+    /// <summary>Appends the ids of text as UTF-8; a lone surrogate reads as U+FFFD.</summary>
+    public void Encode(ReadOnlySpan<char> text, List<int> ids)
+    {
+        byte[] utf8 = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetByteCount(text));
+        int length = Encoding.UTF8.GetBytes(text, utf8);
+        Encode(utf8.AsSpan(0, length), ids);
+        ArrayPool<byte>.Shared.Return(utf8);
+    }
+
+    /// <summary>The ids of text.</summary>
+    public int[] Encode(string text)
+    {
+        List<int> ids = [];
+        Encode(text.AsSpan(), ids);
+        return [.. ids];
+    }
+
+    /// <summary>The bytes that ids stand for.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
+    public byte[] Decode(ReadOnlySpan<int> ids)
+    {
+        ArrayBufferWriter<byte> bytes = new();
+        foreach (int id in ids)
+        {
+            bytes.Write(TokenBytes(id));
+        }
+
+        return bytes.WrittenSpan.ToArray();
+    }
+
+    /// <summary>The text that ids stand for; bytes that are not valid UTF-8 read as U+FFFD.</summary>
+    public string DecodeText(ReadOnlySpan<int> ids) => Encoding.UTF8.GetString(Decode(ids));
+
+    /// <summary>Writes a Hugging Face tokenizer.json: equal tokenizers give equal bytes.</summary>
+    public void Save(string path)
+    {
+        byte[] json = TokenizerJson.Write(this);
+        AtomicFile.Write(path, stream => stream.Write(json));
+    }
+
+    /// <summary>Reads a tokenizer.json that <see cref="Save"/> wrote.</summary>
+    /// <exception cref="InvalidDataException">It is not one, or is damaged.</exception>
+    public static Tokenizer Load(string path) => TokenizerJson.Load(path);
+}

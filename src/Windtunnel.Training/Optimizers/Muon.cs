@@ -1,0 +1,129 @@
+using Windtunnel.Models;
+using Windtunnel.Tensors;
+using Windtunnel.Tensors.Autograd;
+using Windtunnel.Tensors.Backends;
+
+namespace Windtunnel.Training.Optimizers;
+
+/// <summary>
+/// Muon (Jordan et al. 2024), as in Wen et al. 2025: Nesterov momentum, orthogonalised by Newton-Schulz, on hidden matrices;
+/// AdamW on everything else. Stacked matrices (GPT-2's queries, keys and values) are orthogonalised one by one.
+/// </summary>
+public sealed class Muon : Optimizer
+{
+    private readonly MuonOptions _options;
+    private readonly AdamW _rest;
+    private readonly List<(ParameterGroup Group, Tensor Momentum)> _groups = [];
+    private readonly Tape _scratch;
+
+    /// <summary>Muon for the hidden matrices of a model.</summary>
+    public Muon(MuonOptions options, ParameterSet parameters, Backend backend)
+        : base(parameters, backend)
+    {
+        _options = options;
+        _scratch = new Tape(backend, recording: false);
+        _rest = new AdamW(
+            new AdamWOptions(options.LearningRate * options.AdamRatio, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay),
+            parameters, backend, parameter => parameter.Role != ParameterRole.Hidden);
+        foreach (ParameterGroup group in parameters.Groups(parameter => parameter.Role == ParameterRole.Hidden))
+        {
+            _groups.Add((group, NewState(group, "muon.momentum")));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override IEnumerable<(string Name, Tensor Tensor)> State => base.State.Concat(_rest.State);
+
+    /// <inheritdoc/>
+    public override void Step(in OptimizerStep step)
+    {
+        _rest.Step(step);
+        float rate = (float)(_options.LearningRate * step.RateFactor), mu = (float)_options.Momentum;
+        foreach ((ParameterGroup group, Tensor momentum) in _groups)
+        {
+            // m = mu m + g; the update is that of mu m + g (Nesterov), which takes the gradient's place.
+            Backend.Add(momentum, momentum, mu, accumulate: false);
+            Backend.Add(momentum, group.Grads, step.GradScale, accumulate: true);
+            Backend.Add(group.Grads, group.Grads, step.GradScale, accumulate: false);
+            Backend.Add(group.Grads, momentum, mu, accumulate: true);
+            Backend.Add(group.Values, group.Values, 1 - (rate * (float)_options.WeightDecay), accumulate: false);
+            foreach (Parameter parameter in group.Parameters)
+            {
+                int rows = parameter.Shape.Rows / parameter.Parts;
+                float scale = MathF.Sqrt(MathF.Max(1, (float)rows / parameter.Shape.Columns));
+                for (int part = 0; part < parameter.Parts; part++)
+                {
+                    Tensor update = NewtonSchulz(parameter.Grad.SliceRows(part * rows, rows));
+                    Backend.Add(parameter.Value.SliceRows(part * rows, rows), update, -rate * scale, accumulate: true);
+                    _scratch.Reset();
+                }
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        _scratch.Dispose();
+        _rest.Dispose();
+        base.Dispose(disposing);
+    }
+
+    // X = aX + (bA + cAA)X with A = XX^T, on the smaller side; the quintic sends every singular value to about 1.
+    private Tensor NewtonSchulz(Tensor matrix)
+    {
+        const float A = 3.4445f, B = -4.7750f, C = 2.0315f;
+        bool tall = matrix.Shape.Rows > matrix.Shape.Columns;
+        int side = Math.Min(matrix.Shape.Rows, matrix.Shape.Columns);
+        Tensor x = _scratch.New(matrix.Shape), next = _scratch.New(matrix.Shape);
+        Tensor gram = _scratch.New(new Shape(side, side)), polynomial = _scratch.New(new Shape(side, side));
+        Backend.Add(x, matrix, 1 / ((float)Math.Sqrt(Backend.SumOfSquares(matrix)) + (float)_options.Epsilon), accumulate: false);
+        for (int i = 0; i < _options.NewtonSchulzSteps; i++)
+        {
+            Backend.MatMul(gram, x, tall, x, !tall);
+            Backend.MatMul(polynomial, gram, false, gram, false, C);
+            Backend.Add(polynomial, gram, B, accumulate: true);
+            Backend.Add(next, x, A, accumulate: false);
+            Backend.MatMul(next, tall ? x : polynomial, false, tall ? polynomial : x, false, accumulate: true);
+            (x, next) = (next, x);
+        }
+
+        return x;
+    }
+}
+
+/// <summary>Options of <see cref="Muon"/>.</summary>
+/// <param name="LearningRate">The highest rate of the hidden matrices.</param>
+/// <param name="Momentum">Decay of the momentum.</param>
+/// <param name="NewtonSchulzSteps">Iterations of the orthogonalisation.</param>
+/// <param name="Epsilon">Added to the Frobenius norm.</param>
+/// <param name="WeightDecay">Of all matrices, decoupled.</param>
+/// <param name="AdamRatio">The rate of everything else, as a share of <paramref name="LearningRate"/>.</param>
+/// <param name="AdamBeta1">AdamW's first decay.</param>
+/// <param name="AdamBeta2">AdamW's second decay.</param>
+/// <param name="AdamEpsilon">AdamW's epsilon.</param>
+public sealed record MuonOptions(
+    double LearningRate = 2e-2, double Momentum = 0.95, int NewtonSchulzSteps = 5, double Epsilon = 1e-7, double WeightDecay = 0.1,
+    double AdamRatio = 0.3, double AdamBeta1 = 0.8, double AdamBeta2 = 0.98, double AdamEpsilon = 1e-10)
+    : OptimizerOptions(LearningRate)
+{
+    /// <inheritdoc/>
+    public override Optimizer Build(ParameterSet parameters, Backend backend) => new Muon(this, parameters, backend);
+
+    /// <inheritdoc/>
+    public override int StateBytesAParameter(ParameterRole role) => role == ParameterRole.Hidden ? 4 : 8;
+
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        base.Validate();
+        Require(Momentum is >= 0 and < 1, "momentum", Momentum, "at least 0 and below 1");
+        Require(NewtonSchulzSteps is >= 1 and <= 50, "newtonSchulzSteps", NewtonSchulzSteps, "between 1 and 50");
+        Require(Epsilon is > 0 and < 1, "epsilon", Epsilon, "positive and below 1");
+        Require(WeightDecay >= 0, "weightDecay", WeightDecay, "at least 0");
+        Require(AdamRatio > 0, "adamRatio", AdamRatio, "positive");
+        Require(AdamBeta1 is >= 0 and < 1, "adamBeta1", AdamBeta1, "at least 0 and below 1");
+        Require(AdamBeta2 is >= 0 and < 1, "adamBeta2", AdamBeta2, "at least 0 and below 1");
+        Require(AdamEpsilon is > 0 and < 1, "adamEpsilon", AdamEpsilon, "positive and below 1");
+    }
+}

@@ -1,0 +1,433 @@
+using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Windtunnel.Models;
+using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
+using Windtunnel.Tensors.Backends;
+using Windtunnel.Tensors.Backends.Cpu;
+using Windtunnel.Text;
+using Windtunnel.Training.Checkpoints;
+
+namespace Windtunnel.Training;
+
+/// <summary>
+/// A training run and its folder: started, resumed or branched, then trained to its end. It records metrics, validates, saves
+/// and stops when asked, and can be killed at any instant: <see cref="Resume"/> goes on bit for bit from the newest checkpoint.
+/// </summary>
+public sealed class TrainingRun : IDisposable
+{
+    private readonly RunLock _lock;
+    private readonly Dataset _data;
+    private readonly Backend _backend;
+    private readonly Trainer _trainer;
+    private readonly Validator _validator;
+    private readonly CheckpointStore _checkpoints;
+    private readonly ITrainingListener _listener;
+    private readonly RunParent? _parent;
+    private readonly string _configHash;
+    private readonly double _peakFlopsPerSecond;
+    private readonly long _validateEvery, _saveEvery;
+    private MetricsLog? _metrics;
+    private TensorBoardWriter? _tensorBoard;
+    private long _lastSave = Stopwatch.GetTimestamp(), _lastStep;
+    private IReadOnlyList<ValidationScore>? _scores;
+
+    private TrainingRun(RunFolder folder, RunConfig config, Dataset data, RunParent? parent, ITrainingListener listener)
+    {
+        (Folder, Config, _data, _parent, _listener) = (folder, config, data, parent, listener);
+        _lock = folder.Lock();
+        _backend = new CpuBackend(config.Threads);
+        _trainer = new Trainer(config, data, _backend);
+        _validator = new Validator(
+            _trainer.Model, data, config.Validation, config.Training.BatchSize / config.Training.GradientAccumulation, config.Training.SequenceLength);
+        _checkpoints = new CheckpointStore(
+            folder.CheckpointsPath, new CheckpointRetention(config.Checkpoints.KeepLast, config.Checkpoints.Milestones));
+        _configHash = HashOf(config);
+        _peakFlopsPerSecond = _backend.MeasurePeakFlopsPerSecond();
+        _validateEvery = config.Validation.Every.Steps(config.Training.TokensAStep, config.TotalSteps);
+        _saveEvery = config.Checkpoints.Every.Steps(config.Training.TokensAStep, config.TotalSteps);
+    }
+
+    /// <summary>What the run leaves behind.</summary>
+    public RunFolder Folder { get; }
+
+    /// <summary>What is trained, and how; resolved.</summary>
+    public RunConfig Config { get; }
+
+    /// <summary>The data that it is trained on.</summary>
+    public Dataset Data => _data;
+
+    /// <summary>The model.</summary>
+    public Model Model => _trainer.Model;
+
+    /// <summary>The last validation, null before the first.</summary>
+    public IReadOnlyList<ValidationScore>? Scores => _scores;
+
+    /// <summary>Starts a new run.</summary>
+    /// <param name="config">What to train; not yet resolved.</param>
+    /// <param name="origin">The file and the overrides it came from, for the record.</param>
+    /// <param name="places">Where runs and data are.</param>
+    /// <param name="listener">Is told what happens.</param>
+    /// <param name="initFrom">A safetensors file to take the weights from.</param>
+    /// <exception cref="ValidationException">The config is impossible.</exception>
+    public static TrainingRun Start(RunConfig config, ConfigOrigin origin, RunPlaces places, ITrainingListener listener, string? initFrom = null)
+    {
+        Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
+        config = config.Resolve(data.Tokenizer.VocabularySize);
+        TrainingRun run = Create(config, origin, places, data, parent: null, listener);
+        if (initFrom is null)
+        {
+            run._trainer.Initialize();
+        }
+        else
+        {
+            run._trainer.InitializeFrom(initFrom);
+            run.Save();
+        }
+
+        return run;
+    }
+
+    /// <summary>Goes on with a run from its newest checkpoint that verifies, or from the start where it never saved one.</summary>
+    /// <exception cref="InvalidDataException">There are checkpoints and none can be used.</exception>
+    public static TrainingRun Resume(string id, RunPlaces places, ITrainingListener listener, int? threads = null)
+    {
+        RunFolder folder = RunFolder.Open(places.Runs, id);
+        RunRecord record = RunRecord.Load(folder.RecordPath);
+        RunConfig config = ConfigFile.Load<RunConfig>(folder.ConfigPath);
+        config = config with { Threads = threads ?? config.Threads };
+        Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
+        TrainingRun run = new(folder, config.Resolve(data.Tokenizer.VocabularySize), data, record.Parent, listener);
+        Checkpoint? checkpoint = run._checkpoints.OpenNewest();
+        if (checkpoint is not null)
+        {
+            run.Restore(checkpoint);
+        }
+        else if (record.Parent is not null)
+        {
+            throw new InvalidDataException($"{folder.Path}: has no checkpoint yet; start it again from {record.Parent.Run} step {record.Parent.Step}");
+        }
+        else
+        {
+            listener.Noticed("no checkpoint was saved yet: training starts from step 0");
+            run._trainer.Initialize();
+        }
+
+        (record with { Status = RunStatus.Running, Ended = null, ExitCode = null }).Save(folder.RecordPath);
+        return run;
+    }
+
+    /// <summary>Starts a new run from a checkpoint of another, with its weights, optimizer state and place in the data: a cooldown from a stable trunk.</summary>
+    /// <param name="id">The run to branch from.</param>
+    /// <param name="step">The checkpoint; the newest when null.</param>
+    /// <param name="overrides">What is different; training.length counts from the parent's first step.</param>
+    /// <param name="places">Where runs and data are.</param>
+    /// <param name="listener">Is told what happens.</param>
+    /// <exception cref="ValidationException">The branch is not a continuation: another model or optimizer, or no steps left.</exception>
+    public static TrainingRun Branch(string id, long? step, IReadOnlyList<string> overrides, RunPlaces places, ITrainingListener listener)
+    {
+        RunFolder source = RunFolder.Open(places.Runs, id);
+        RunConfig before = ConfigFile.Load<RunConfig>(source.ConfigPath);
+        RunConfig config = ConfigFile.Bind<RunConfig>(
+            ConfigFile.Apply<RunConfig>(ConfigFile.Read(source.ConfigPath), source.ConfigPath, overrides), source.ConfigPath);
+        Checkpoint checkpoint = new CheckpointStore(source.CheckpointsPath) is var store && step is { } wanted
+            ? store.Open(wanted)
+            : store.OpenNewest() ?? throw new InvalidDataException($"{source.Path}: has no checkpoint to branch from");
+        Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
+        config = config.Resolve(data.Tokenizer.VocabularySize);
+        Require(config.Model == before.Model, "model", "is not the parent's; train --init-from takes weights alone");
+        Require(config.Optimizer.GetType() == before.Optimizer.GetType(), "optimizer.type", "is not the parent's; train --init-from takes weights alone");
+        Require(
+            config.TotalSteps > checkpoint.Step, "training.length",
+            $"{config.TotalSteps} steps end before the branch does: it starts at step {checkpoint.Step}");
+
+        ConfigOrigin origin = new(File.ReadAllText(source.ConfigPath), overrides);
+        TrainingRun run = Create(config, origin, places, data, new RunParent(id, checkpoint.Step, RunParentKind.Branch), listener);
+        run.Restore(checkpoint, sameRun: false);
+        run.Save();
+        return run;
+
+        static void Require(bool holds, string name, string problem)
+        {
+            if (!holds)
+            {
+                throw new ValidationException($"{name} {problem}");
+            }
+        }
+    }
+
+    /// <summary>Trains to the end, or until asked to stop.</summary>
+    /// <returns>The process's exit code: 0, 4 when diverged, or what the signal asks for.</returns>
+    public int Train(StopSignal stop)
+    {
+        _metrics = new MetricsLog(Folder.MetricsPath, _trainer.State.Step);
+        _tensorBoard = Config.Logging.TensorBoard ? new TensorBoardWriter(Folder.TensorBoardPath) : null;
+        try
+        {
+            while (_trainer.State.Step < Config.TotalSteps)
+            {
+                if (!TakeStep())
+                {
+                    return End(RunStatus.Diverged, 4);
+                }
+
+                long step = _trainer.State.Step;
+                bool last = step == Config.TotalSteps;
+                if (last || Due(step, _validateEvery, Config.Validation.Milestones))
+                {
+                    Validate();
+                }
+
+                bool stopping = stop.ExitCode is not null && !last;
+                if (last || stopping)
+                {
+                    Save();
+                }
+                else if (Due(step, _saveEvery, Config.Checkpoints.Milestones) || SaveIsOverdue)
+                {
+                    TrySave();
+                }
+
+                if (stopping)
+                {
+                    return End(RunStatus.Preempted, stop.ExitCode ?? 0);
+                }
+            }
+
+            _scores ??= _validator.Score();
+            return End(RunStatus.Completed, 0);
+        }
+        catch (Exception error)
+        {
+            Directory.CreateDirectory(Folder.CrashPath);
+            File.WriteAllText(
+                Path.Combine(Folder.CrashPath, $"{DateTime.UtcNow:yyyyMMdd-HHmmss}.json"),
+                new JsonObject { ["step"] = _trainer.State.Step, ["error"] = error.ToString() }.ToJsonString());
+            End(RunStatus.Failed, 1);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _metrics?.Dispose();
+        _tensorBoard?.Dispose();
+        _validator.Dispose();
+        _trainer.Dispose();
+        _backend.Dispose();
+        _data.Dispose();
+        _lock.Dispose();
+    }
+
+    private static TrainingRun Create(
+        RunConfig config, ConfigOrigin origin, RunPlaces places, Dataset data, RunParent? parent, ITrainingListener listener)
+    {
+        RunFolder folder = RunFolder.Create(places.Runs, config.Name, places.RunId);
+        folder.WriteConfig(config, origin.Text, origin.Overrides);
+        RunRecord.Start(folder, config.Name, config.Seed, parent).Save(folder.RecordPath);
+        return new TrainingRun(folder, config, data, parent, listener);
+    }
+
+    // Everything that decides the bits: not the name, not the threads, not what is recorded.
+    private static string HashOf(RunConfig config) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        ConfigFile.ToYaml(config with { Name = "", Threads = 0, Logging = new LoggingOptions(), Checkpoints = new CheckpointOptions() }))));
+
+    private static bool Due(long step, long every, long[]? milestones) =>
+        (every > 0 && step % every == 0) || (milestones is not null && Array.IndexOf(milestones, step) >= 0);
+
+    private bool SaveIsOverdue =>
+        Config.Checkpoints.EveryMinutes > 0 && Stopwatch.GetElapsedTime(_lastSave).TotalMinutes >= Config.Checkpoints.EveryMinutes;
+
+    /// <summary>One step and its row of metrics; false when the run has diverged.</summary>
+    private bool TakeStep()
+    {
+        long start = Stopwatch.GetTimestamp();
+        StepOutcome outcome = _trainer.Step();
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _trainer.State = _trainer.State with
+        {
+            WallSeconds = _trainer.State.WallSeconds + Stopwatch.GetElapsedTime(_lastStep == 0 ? start : _lastStep).TotalSeconds,
+        };
+        _lastStep = Stopwatch.GetTimestamp();
+
+        double tokensPerSecond = Config.Training.TokensAStep / seconds;
+        StepReport report = new(
+            _trainer.At, Config.TotalSteps, outcome.LossNats, _trainer.State.LossEma, outcome.ZLoss, _trainer.LearningRate(_trainer.State.Step),
+            outcome.GradNorm, seconds, outcome.DataSeconds, tokensPerSecond, tokensPerSecond * _trainer.FlopsAToken / _peakFlopsPerSecond,
+            _trainer.State.NonFiniteSteps);
+        _listener.Stepped(report);
+        if (report.At.Step % Config.Logging.Every == 0 || report.At.Step == 1 || report.At.Step == Config.TotalSteps || !outcome.Finite)
+        {
+            Record(report);
+        }
+
+        return outcome.Finite || Tolerate(outcome);
+    }
+
+    private bool Tolerate(StepOutcome outcome)
+    {
+        TrainerState state = _trainer.State;
+        string what = $"step {state.Step}: the loss ({outcome.LossNats}) or the gradient norm ({outcome.GradNorm}) is not a number";
+        long count = state.NonFiniteSteps + state.Rewinds;
+        if (Config.Training.NonFinite == NonFinitePolicy.Abort || count > Config.Training.NonFiniteMax)
+        {
+            _listener.Noticed($"{what}; the run ends as diverged, nothing of the step was kept");
+            return false;
+        }
+
+        if (Config.Training.NonFinite == NonFinitePolicy.Skip)
+        {
+            _listener.Noticed($"{what}; the weights stay as they were ({count} of at most {Config.Training.NonFiniteMax})");
+            return true;
+        }
+
+        Checkpoint? checkpoint = _checkpoints.OpenNewest();
+        if (checkpoint is null)
+        {
+            _listener.Noticed($"{what}, and there is no checkpoint to go back to");
+            return false;
+        }
+
+        Restore(checkpoint);
+        _trainer.SkipTo(state.Cursor!, state.Rewinds + 1);
+        _metrics!.Dispose();
+        _metrics = new MetricsLog(Folder.MetricsPath, checkpoint.Step);
+        _listener.Noticed($"{what}; back at step {checkpoint.Step}, with the data that comes next");
+        return true;
+    }
+
+    private void Record(in StepReport report)
+    {
+        double eta = (report.TotalSteps - report.At.Step) * report.StepSeconds;
+        ReadOnlySpan<(string, double)> row =
+        [
+            ("train/loss", report.LossNats), ("train/loss_ema", report.LossEma), ("train/z_loss", report.ZLoss), ("train/lr", report.LearningRate),
+            ("train/grad_norm", report.GradNorm), ("train/skipped_steps", report.NonFiniteSteps),
+            ("throughput/tokens_per_sec", report.TokensPerSecond), ("throughput/mfu", report.ModelFlopUtilisation),
+            ("throughput/total_tokens", report.At.Tokens), ("throughput/total_flops", report.At.Flops), ("time/step_s", report.StepSeconds),
+            ("time/data_s", report.DataSeconds), ("mem/rss_bytes", Environment.WorkingSet), ("mem/device_bytes", _backend.Ledger.LiveBytes),
+            ("progress/eta_s", eta),
+        ];
+        _metrics!.Append(report.At, row);
+        _tensorBoard?.Append(report.At.Step, row);
+    }
+
+    private void Validate()
+    {
+        _scores = _validator.Score();
+        if (_scores.Count > 0)
+        {
+            (string, double)[] row =
+            [
+                .. _scores.SelectMany(score => new[] { ($"val/{score.Source}/loss", score.LossNats), ($"val/{score.Source}/bpb", score.BitsPerByte) }),
+            ];
+            _metrics!.Append(_trainer.At, row);
+            _tensorBoard?.Append(_trainer.State.Step, row);
+        }
+
+        _listener.Validated(_trainer.At, _scores);
+    }
+
+    private void Save()
+    {
+        _metrics?.Flush();
+        Checkpoint saved = _checkpoints.Save(_trainer.State.Step, writer =>
+        {
+            writer.Tokens = _trainer.State.Tokens;
+            writer.ConfigHash = _configHash;
+            writer.Parent = _parent;
+            writer.State = new JsonObject
+            {
+                ["trainer"] = JsonSerializer.SerializeToNode(_trainer.State, ConfigFile.JsonOptions),
+                ["data"] = _data.Manifest.Key,
+            };
+            _trainer.Save(writer.Create, _data.Tokenizer.EndOfTextId);
+        });
+        _lastSave = Stopwatch.GetTimestamp();
+        _listener.Saved(saved);
+    }
+
+    // A full disk must not end a run that can go on: the checkpoints before this one stand.
+    private void TrySave()
+    {
+        try
+        {
+            Save();
+        }
+        catch (Exception error) when (error is IOException or InvalidDataException)
+        {
+            _lastSave = Stopwatch.GetTimestamp();
+            _listener.Noticed($"step {_trainer.State.Step} could not be saved, training goes on: {error.Message}");
+        }
+    }
+
+    private void Restore(Checkpoint checkpoint, bool sameRun = true)
+    {
+        foreach (string rejected in checkpoint.Rejected)
+        {
+            _listener.Noticed($"passed over a bad checkpoint: {rejected}");
+        }
+
+        if (sameRun && checkpoint.Manifest.ConfigHash != _configHash)
+        {
+            throw new ValidationException($"{Folder.ConfigPath}: was changed since step {checkpoint.Step} was saved; put it back, or branch");
+        }
+
+        TrainerState state;
+        try
+        {
+            state = checkpoint.Manifest.State["trainer"].Deserialize<TrainerState>(ConfigFile.JsonOptions)
+                ?? throw new JsonException("no trainer state");
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{checkpoint.Path}: the trainer's state can't be read: {error.Message}", error);
+        }
+
+        if (checkpoint.Manifest.State["data"]?.GetValue<string>() != _data.Manifest.Key)
+        {
+            if (sameRun)
+            {
+                throw new InvalidDataException($"{checkpoint.Path}: was trained on other data than {_data.Folder}; the corpus has changed");
+            }
+
+            _listener.Noticed("the branch trains on other data than its parent: it starts at the beginning of them");
+            state = state with { Cursor = null };
+        }
+
+        _trainer.Restore(checkpoint.FilePath, state);
+    }
+
+    private int End(RunStatus status, int exitCode)
+    {
+        Dictionary<string, double> summary = new() { ["step"] = _trainer.State.Step, ["tokens"] = _trainer.State.Tokens, ["train/loss_ema"] = _trainer.State.LossEma };
+        foreach (ValidationScore score in _scores ?? [])
+        {
+            summary[$"val/{score.Source}/loss"] = score.LossNats;
+            summary[$"val/{score.Source}/bpb"] = score.BitsPerByte;
+        }
+
+        RunRecord record = RunRecord.Load(Folder.RecordPath) with
+        {
+            Status = status, Ended = DateTimeOffset.UtcNow, ExitCode = exitCode, Summary = summary,
+        };
+        record.Save(Folder.RecordPath);
+        return exitCode;
+    }
+}
+
+/// <summary>Where things are.</summary>
+/// <param name="Runs">The folder of runs.</param>
+/// <param name="Data">The folder of prepared datasets.</param>
+/// <param name="RunId">The id of a new run; made from its name and the time when null.</param>
+public sealed record RunPlaces(string Runs = "runs", string Data = "data", string? RunId = null);
+
+/// <summary>What a config came from, for the record.</summary>
+/// <param name="Text">The file's text, where there was one.</param>
+/// <param name="Overrides">The overrides as typed.</param>
+public sealed record ConfigOrigin(string? Text, IReadOnlyList<string> Overrides);

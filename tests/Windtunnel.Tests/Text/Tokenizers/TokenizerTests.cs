@@ -1,0 +1,134 @@
+using System.Text;
+using System.Text.Json;
+using Windtunnel.Text.Tokenizers;
+
+namespace Windtunnel.Tests.Text.Tokenizers;
+
+public sealed class TokenizerTests
+{
+    private static readonly string s_text = TrainingText();
+
+    public static TheoryData<string> All => ["bytes", "gpt4", "gpt2"];
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Text_decodes_to_itself(string kind)
+    {
+        Tokenizer tokenizer = Build(kind);
+        Random random = new(3);
+        for (int i = 0; i < 5000; i++)
+        {
+            string text = RandomText.Next(random, fragmentsMax: 20);
+            Assert.Equal(text, tokenizer.DecodeText(tokenizer.Encode(text)));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void Bytes_decode_to_themselves_and_lengths_add_up(string kind)
+    {
+        Tokenizer tokenizer = Build(kind);
+        Random random = new(4);
+        List<int> ids = [];
+        for (int i = 0; i < 3000; i++)
+        {
+            byte[] bytes = new byte[random.Next(100)];
+            random.NextBytes(bytes);
+            ids.Clear();
+            tokenizer.Encode(bytes, ids);
+            Assert.Equal(bytes, tokenizer.Decode([.. ids]));
+            Assert.Equal(bytes.Length, ids.Sum(id => tokenizer.TokenByteLengths[id]));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public void The_literal_of_the_special_token_is_text(string kind)
+    {
+        Tokenizer tokenizer = Build(kind);
+        int[] ids = tokenizer.Encode($"a{Tokenizer.EndOfText}b");
+        Assert.DoesNotContain(tokenizer.EndOfTextId, ids);
+        Assert.Equal($"a{Tokenizer.EndOfText}b", tokenizer.DecodeText(ids));
+        Assert.Equal(tokenizer.VocabularySize - 1, tokenizer.EndOfTextId);
+        Assert.Equal(0, tokenizer.TokenByteLengths[tokenizer.EndOfTextId]);
+        Assert.Empty(tokenizer.Decode([tokenizer.EndOfTextId]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => tokenizer.Decode([tokenizer.VocabularySize]));
+        Assert.Throws<ArgumentOutOfRangeException>(() => tokenizer.Decode([-1]));
+    }
+
+    [Fact]
+    public void A_piece_of_a_million_letters_is_encoded_whole()
+    {
+        Tokenizer tokenizer = Build("gpt4");
+        string text = string.Concat(Enumerable.Repeat("themouse", 125_000));
+        int[] ids = tokenizer.Encode(text);
+        Assert.Equal(text, tokenizer.DecodeText(ids));
+        Assert.True(ids.Length < text.Length / 2);
+    }
+
+    [Fact]
+    public void Threads_that_share_a_tokenizer_do_not_disturb_each_other()
+    {
+        Tokenizer tokenizer = Build("gpt4");
+        Random random = new(5);
+        string[] texts = [.. Enumerable.Range(0, 2000).Select(_ => RandomText.Next(random, fragmentsMax: 40))];
+        int[][] expected = [.. texts.Select(tokenizer.Encode)];
+        int[][] actual = new int[texts.Length][];
+        Parallel.For(0, texts.Length, i => actual[i] = tokenizer.Encode(texts[i]));
+        Assert.Equal(expected, actual);
+    }
+
+    [Fact]
+    public void A_lone_surrogate_reads_as_the_replacement_character() =>
+        Assert.Equal("a\uFFFDb", Build("bytes").DecodeText(Build("bytes").Encode("a\uD800b")));
+
+    [Fact]
+    public void The_GPT_2_vocabulary_gives_the_ids_of_the_published_encoder()
+    {
+        string folder = SharedData.Require("data/tokenizers/gpt2");
+        Dictionary<char, byte> alphabet = [];
+        int next = 256;
+        for (int b = 0; b < 256; b++)
+        {
+            alphabet[b is >= 33 and <= 126 or >= 161 and <= 172 or >= 174 ? (char)b : (char)next++] = (byte)b;
+        }
+
+        Dictionary<string, int> ids = JsonSerializer.Deserialize<Dictionary<string, int>>(File.ReadAllText(Path.Combine(folder, "encoder.json")))!;
+        byte[][] tokens = new byte[ids.Count][];
+        foreach ((string spelling, int id) in ids)
+        {
+            tokens[id] = spelling == Tokenizer.EndOfText ? [] : [.. spelling.Select(c => alphabet[c])];
+        }
+
+        (int, int)[] merges = [.. File.ReadLines(Path.Combine(folder, "vocab.bpe")).Skip(1).Where(line => line.Length > 0)
+            .Select(line => line.Split(' ')).Select(pair => (ids[pair[0]], ids[pair[1]]))];
+        BpeTokenizer tokenizer = new(tokens, merges, ids[Tokenizer.EndOfText], SplitPattern.Gpt2);
+
+        using JsonDocument golden = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "golden.json")));
+        JsonElement cases = golden.RootElement.GetProperty("cases");
+        Assert.True(cases.GetArrayLength() > 40);
+        foreach (JsonElement test in cases.EnumerateArray())
+        {
+            Assert.Equal(test.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()), tokenizer.Encode(test.GetProperty("text").GetString()!));
+        }
+    }
+
+    internal static Tokenizer Build(string kind) => kind switch
+    {
+        "bytes" => new BytesTokenizerOptions().Train([]),
+        "gpt4" => new BpeTokenizerOptions(600).Train([s_text]),
+        _ => new BpeTokenizerOptions(600, SplitPattern.Gpt2).Train([s_text]),
+    };
+
+    private static string TrainingText()
+    {
+        Random random = new(6);
+        StringBuilder text = new("the mouse, the house and the 1234 thermometers aren't there. ");
+        for (int i = 0; i < 2000; i++)
+        {
+            text.Append(random.Next(3) == 0 ? RandomText.Next(random, fragmentsMax: 3) : " the mouse");
+        }
+
+        return text.ToString();
+    }
+}
