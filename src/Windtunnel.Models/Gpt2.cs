@@ -118,8 +118,12 @@ public sealed record Gpt2Options(
         ModelSize size = ModelSize.Parse(Size, "gpt2").Shaped(Layers, Width, Heads, feedForwardPerWidth: 4, matricesInFeedForward: 2, vectorsPerWidth: 13);
         Gpt2Options resolved = this with
         {
-            Layers = size.Layers, Width = size.Width, Heads = size.Heads, FeedForward = FeedForward ?? 4 * size.Width,
-            Vocabulary = Vocabulary ?? vocabulary, Context = Context ?? sequenceLength,
+            Layers = size.Layers,
+            Width = size.Width,
+            Heads = size.Heads,
+            FeedForward = FeedForward ?? 4 * size.Width,
+            Vocabulary = Vocabulary ?? vocabulary,
+            Context = Context ?? sequenceLength,
         };
         if (size.Width % size.Heads != 0)
         {

@@ -135,8 +135,14 @@ public sealed record LlamaOptions(
         int headWidth = HeadWidth ?? size.Width / size.Heads;
         LlamaOptions resolved = this with
         {
-            Layers = size.Layers, Width = size.Width, Heads = size.Heads, KeyValueHeads = KeyValueHeads ?? size.Heads, HeadWidth = headWidth,
-            FeedForward = FeedForward ?? size.FeedForward, Vocabulary = Vocabulary ?? vocabulary, Context = Context ?? sequenceLength,
+            Layers = size.Layers,
+            Width = size.Width,
+            Heads = size.Heads,
+            KeyValueHeads = KeyValueHeads ?? size.Heads,
+            HeadWidth = headWidth,
+            FeedForward = FeedForward ?? size.FeedForward,
+            Vocabulary = Vocabulary ?? vocabulary,
+            Context = Context ?? sequenceLength,
         };
         if (HeadWidth is null && size.Width % size.Heads != 0)
         {

@@ -72,7 +72,9 @@ public sealed record ModelSize
             int presetWidth = width ?? Width;
             return this with
             {
-                Layers = layers ?? Layers, Width = presetWidth, Heads = heads ?? Heads,
+                Layers = layers ?? Layers,
+                Width = presetWidth,
+                Heads = heads ?? Heads,
                 FeedForward = presetWidth == Width ? FeedForward : Inner(presetWidth, feedForwardPerWidth),
             };
         }

@@ -42,7 +42,7 @@ public sealed class GoldenTests
         Assert.Equal(grads.Keys.Order(StringComparer.Ordinal), names.Order(StringComparer.Ordinal));
         for (int i = 0; i < names.Length; i++)
         {
-            OpCheck.AssertClose(grads[names[i]], results[i + 3], 5e-6, $"gradient of {names[i]}");
+            OpCheck.AssertClose(grads[names[i]], results[i + 3], 2e-6, $"gradient of {names[i]}");
         }
     }
 
@@ -68,7 +68,7 @@ public sealed class GoldenTests
 
         Assert.All(
             model.Parameters.Parameters,
-            parameter => OpCheck.AssertClose(golden["grads." + parameter.Name], OpCheck.Read(parameter.Grad, backend), 5e-6, parameter.Name));
+            parameter => OpCheck.AssertClose(golden["grads." + parameter.Name], OpCheck.Read(parameter.Grad, backend), 2e-6, parameter.Name));
     }
 
     [Theory]

@@ -48,8 +48,8 @@ internal static class OpCheck
     /// one, two and three threads and on memory that holds other values. Tolerances are relative to the largest element.
     /// </summary>
     public static void AgreesWithTwin(
-        Func<Tape, Tensor[], Tensor> op, Func<double[][], double[]> twin, Shape[] shapes, double valueTolerance = 2e-6,
-        double gradientTolerance = 5e-6, double deviation = 1, int samples = 40)
+        Func<Tape, Tensor[], Tensor> op, Func<double[][], double[]> twin, Shape[] shapes, double valueTolerance = 1e-6,
+        double gradientTolerance = 2e-6, double deviation = 1, int samples = 40)
     {
         double[][] inputs = [.. shapes.Select((shape, i) => Normal(i + 1, shape.Count, deviation))];
         double[] values = twin(inputs), upstream = Normal(99, values.Length);
