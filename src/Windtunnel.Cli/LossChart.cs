@@ -70,7 +70,7 @@ internal static class LossChart
         }
 
         StringBuilder text = new();
-        text.AppendLine(CultureInfo.InvariantCulture, $"{"",LabelWidth} loss (nats a token): ⠒⠒ training, ● held-out");
+        text.AppendLine(CultureInfo.InvariantCulture, $"{"",LabelWidth} loss, nats a token (● held-out)");
         for (int row = 0; row < height; row++)
         {
             double rowHigh = high - ((high - low) * row / height), rowLow = high - ((high - low) * (row + 1) / height);

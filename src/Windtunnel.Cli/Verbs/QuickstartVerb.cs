@@ -7,6 +7,7 @@ using Windtunnel.Models;
 using Windtunnel.Runs;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Text;
+using Windtunnel.Text.Corpora;
 using Windtunnel.Text.Tokenizers;
 using Windtunnel.Training;
 using Windtunnel.Training.Optimizers;
@@ -49,6 +50,7 @@ internal static class QuickstartVerb
     /// <summary>What is trained for a number of steps: the same as configs/runs/quickstart.yaml, which says why.</summary>
     internal static RunConfig Recipe(long steps) => new(
         Name: "quickstart",
+        Data: new DataOptions(new DotnetDocsCorpusOptions(), Tokenizer: new BpeTokenizerOptions(4096)),
         Model: new LlamaOptions("1m"),
         Optimizer: new MuonOptions(AdamRatio: 0.6, WeightDecay: 0.02),
         Schedule: new WsdOptions(Decay: Duration.OfRun(DecayShare)),

@@ -1,0 +1,126 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using Windtunnel.Cli;
+using Windtunnel.Cli.Verbs;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+
+namespace Windtunnel.Tests.Repository;
+
+/// <summary>What the documents say against what there is: commands, configs and links.</summary>
+public sealed partial class ReadmeTests
+{
+    private const string Tool = "windtunnel ", ToolFromSource = "dotnet run -c Release --project src/Windtunnel.Cli -- ";
+
+    /// <summary>Every command of the tool in a code block or in code within a line.</summary>
+    public static TheoryData<string, string> Commands => new(
+        from document in Documents
+        from command in CodeLines(File.ReadAllText(Path.Combine(Root, document)))
+        where command.StartsWith(Tool, StringComparison.Ordinal) || command.StartsWith(ToolFromSource, StringComparison.Ordinal)
+        select (document, command));
+
+    private static string Root { get; } = FindRoot();
+
+    private static IEnumerable<string> Documents =>
+    [
+        .. Directory.GetFiles(Root, "*.md").Concat(Directory.GetFiles(Path.Combine(Root, "docs"), "*.md", SearchOption.AllDirectories))
+            .Select(path => Path.GetRelativePath(Root, path)).Order(StringComparer.Ordinal),
+    ];
+
+    [Theory]
+    [MemberData(nameof(Commands))]
+    public void Every_command_in_the_documents_parses_and_its_config_loads(string document, string command)
+    {
+        string[] words = Words(command[(command.StartsWith(Tool, StringComparison.Ordinal) ? Tool : ToolFromSource).Length..]);
+        ParseResult parsed = Program.Root.Parse(words);
+
+        // The names of verbs alone, as in a table, ask for help and need no arguments.
+        Command verb = parsed.CommandResult.Command;
+        Assert.False(verb is RootCommand, $"{document}: '{command}' names no verb");
+        if (words.Length > 1)
+        {
+            Assert.False(parsed.Action is ParseErrorAction, $"{document}: '{command}': {(parsed.Errors.Count > 0 ? parsed.Errors[0].Message : "")}");
+        }
+
+        if (verb.Arguments.OfType<Argument<string[]>>().FirstOrDefault(argument => argument.Name == "config") is { } config)
+        {
+            ConfigWords given = ConfigWords.Parse(parsed, config);
+            (given with { File = given.File is null ? null : Path.Combine(Root, given.File) }).Load();
+        }
+
+        if (verb.Arguments.OfType<Argument<string[]>>().FirstOrDefault(argument => argument.Name == "settings") is { } settings)
+        {
+            ConfigFile.Apply<RunConfig>([], command, parsed.GetValue(settings)!);
+        }
+    }
+
+    [Fact]
+    public void The_readme_shows_both_main_commands_and_every_verb()
+    {
+        string readme = File.ReadAllText(Path.Combine(Root, "README.md"));
+        string[] blocks = [.. Fences().Matches(readme).Where(block => block.Groups["language"].Value == "bash").Select(block => block.Groups["code"].Value.Trim())];
+        Assert.Equal(ToolFromSource + "quickstart", blocks[0]);
+        Assert.Equal("dotnet test -c Release", blocks[1]);
+        Assert.All(Program.Root.Subcommands, verb => Assert.Contains($"`windtunnel {verb.Name}`", readme));
+    }
+
+    [Fact]
+    public void The_readmes_bash_blocks_hold_nothing_but_commands_that_the_tests_know()
+    {
+        string readme = File.ReadAllText(Path.Combine(Root, "README.md"));
+        Assert.All(
+            Fences().Matches(readme).Where(block => block.Groups["language"].Value == "bash").SelectMany(block => block.Groups["code"].Value.Trim().Split('\n')),
+            line => Assert.True(
+                line.StartsWith(Tool, StringComparison.Ordinal) || line.StartsWith(ToolFromSource, StringComparison.Ordinal)
+                || line == "dotnet test -c Release" || line == $"windtunnel() {{ {ToolFromSource}\"$@\"; }}",
+                line));
+    }
+
+    [Fact]
+    public void The_readmes_config_and_the_shipped_one_are_what_the_quickstart_trains()
+    {
+        string readme = File.ReadAllText(Path.Combine(Root, "README.md"));
+        Match block = Assert.Single(Fences().Matches(readme), block => block.Groups["language"].Value == "yaml");
+        string recipe = ConfigFile.ToYaml(QuickstartVerb.Recipe(1000));
+        Assert.Equal(recipe, ConfigFile.ToYaml(ConfigFile.Bind<RunConfig>(ConfigFile.Parse(block.Groups["code"].Value, "README.md"), "README.md")));
+        Assert.Equal(recipe, ConfigFile.ToYaml(ConfigFile.Load<RunConfig>(Path.Combine(Root, "configs", "runs", "quickstart.yaml"))));
+    }
+
+    [Fact]
+    public void Every_link_in_the_documents_leads_to_a_file()
+    {
+        Assert.All(Documents, document =>
+        {
+            string folder = Path.GetDirectoryName(Path.Combine(Root, document))!;
+            Assert.All(
+                Links().Matches(File.ReadAllText(Path.Combine(Root, document))).Select(link => link.Groups["target"].Value)
+                    .Where(target => !target.Contains("://", StringComparison.Ordinal) && !target.StartsWith('#')),
+                target => Assert.True(Path.Exists(Path.Combine(folder, target.Split('#')[0])), $"{document}: {target}"));
+        });
+    }
+
+    private static IEnumerable<string> CodeLines(string markdown) =>
+        Fences().Matches(markdown).SelectMany(block => block.Groups["code"].Value.Split('\n'))
+            .Concat(Inline().Matches(Fences().Replace(markdown, "")).Select(code => code.Groups["code"].Value))
+            .Select(line => line.Trim());
+
+    private static string[] Words(string command) =>
+        [.. Word().Matches(command).TakeWhile(word => !word.Value.StartsWith('#')).Select(word => word.Value.Replace("\"", "", StringComparison.Ordinal))];
+
+    private static string FindRoot([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
+
+    [GeneratedRegex(@"^```(?<language>\w*)\n(?<code>.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Fences();
+
+    [GeneratedRegex(@"`(?<code>[^`\n]+)`")]
+    private static partial Regex Inline();
+
+    [GeneratedRegex(@"\]\((?<target>[^)\s]+)\)")]
+    private static partial Regex Links();
+
+    [GeneratedRegex("""(?:[^\s"]|"[^"]*")+""")]
+    private static partial Regex Word();
+}
