@@ -151,6 +151,8 @@ public sealed class ParameterSet : IDisposable
     /// <summary>Draws every weight's initial value; each parameter has its own random stream, so its value depends on nothing but seed and name.</summary>
     public void Initialize(Backend backend, ulong seed)
     {
+        const int Block = 1 << 20, Chunk = 1 << 15;
+        float[] values = new float[(int)Math.Min(Block, Length)];
         foreach (Parameter parameter in _parameters)
         {
             if (parameter.StandardDeviation == 0)
@@ -159,15 +161,17 @@ public sealed class ParameterSet : IDisposable
                 continue;
             }
 
-            float[] values = new float[parameter.Shape.Count];
             Philox random = Philox.Named(seed, parameter.Name);
-            const int Chunk = 1 << 16;
-            Parallel.For(0, (values.Length + Chunk - 1) / Chunk, chunk =>
+            for (long start = 0; start < parameter.Shape.Count; start += Block)
             {
-                int start = chunk * Chunk;
-                random.FillNormal(values.AsSpan(start, Math.Min(Chunk, values.Length - start)), parameter.StandardDeviation, start);
-            });
-            backend.Write(parameter.Value, values);
+                int count = (int)Math.Min(Block, parameter.Shape.Count - start);
+                Parallel.For(0, (count + Chunk - 1) / Chunk, chunk =>
+                {
+                    int at = chunk * Chunk;
+                    random.FillNormal(values.AsSpan(at, Math.Min(Chunk, count - at)), parameter.StandardDeviation, start + at);
+                });
+                backend.Write(new Tensor(parameter.Value.Buffer, parameter.Value.Offset + start, new Shape(count)), values.AsSpan(0, count));
+            }
         }
     }
 

@@ -50,14 +50,14 @@ public abstract class Backend : IDisposable
     /// <summary>y += weight (x - y) (a moving average).</summary>
     public abstract void Lerp(Tensor y, Tensor x, float weight);
 
-    /// <summary>The sum of all elements, in double precision.</summary>
+    /// <summary>The sum of all elements: fp32 within blocks, double over the blocks.</summary>
     public abstract double Sum(Tensor x);
 
-    /// <summary>The sum of the squares of all elements, in double precision.</summary>
+    /// <summary>The sum of the squares of all elements: fp32 within blocks, double over the blocks.</summary>
     public abstract double SumOfSquares(Tensor x);
 
     /// <summary>
-    /// c = alpha op(a) op(b) [+ bias, one value a column] [+ c], with op the transpose where asked.
+    /// c = alpha op(a) op(b) [+ bias, one value a column, or + c], with op the transpose where asked.
     /// Tensors of more than two dimensions count as matrices of rows.
     /// </summary>
     public abstract void MatMul(

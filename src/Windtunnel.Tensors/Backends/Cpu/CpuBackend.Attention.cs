@@ -33,6 +33,11 @@ public sealed unsafe partial class CpuBackend
     public override void CachedAttention(Tensor y, Tensor qkv, Tensor keys, Tensor values, int length, HeadLayout heads, float scale)
     {
         int rows = qkv.Shape.Rows, stride = heads.KeyValueHeads * heads.Width;
+        if (qkv.Shape.Rank > 2 && qkv.Shape[0] != 1)
+        {
+            throw new ArgumentException($"a cache holds one sequence; qkv has shape {qkv.Shape}", nameof(qkv));
+        }
+
         if (length + rows > keys.Shape.Rows)
         {
             throw new ArgumentOutOfRangeException(nameof(length), $"{length} + {rows} positions in a cache of {keys.Shape.Rows}");
@@ -104,15 +109,10 @@ public sealed unsafe partial class CpuBackend
             }
         }
 
-        // One row of the online softmax: scores become exp(scale score - max), what was summed before is rescaled.
+        // One row of the online softmax: scores become exp(scale score - max), what was summed before is rescaled. The key tile is
+        // a multiple of the query tile, so every query of a tile sees at least one key of every key tile it meets.
         private void Soften(float* scores, int visible, int seen, bool first, ref float max, ref float sum, float* y, int width)
         {
-            if (visible <= 0)
-            {
-                new Span<float>(scores, seen).Clear();
-                return;
-            }
-
             float high = Row.Max(scores, visible) * scale;
             if (first)
             {
@@ -168,7 +168,7 @@ public sealed unsafe partial class CpuBackend
                         for (int i = 0; i < queries; i++)
                         {
                             float delta = Row.Dot(d + (i * outRow), o + (i * outRow), width);
-                            SoftmaxGrad(scores + (i * KeyTile), dScores + (i * KeyTile), Math.Clamp(q0 + i + 1 - k0, 0, seen), seen, logSum[i], delta);
+                            SoftmaxGrad(scores + (i * KeyTile), dScores + (i * KeyTile), Math.Min(seen, q0 + i + 1 - k0), seen, logSum[i], delta);
                         }
 
                         StridedMatMul.Run(scores, 1, KeyTile, d, outRow, dValues + ((nint)k0 * width), width, seen, width, queries, true);

@@ -14,6 +14,11 @@ public sealed unsafe partial class CpuBackend
                 $"a product of {a.Shape}{(transposeA ? " transposed" : "")} and {b.Shape}{(transposeB ? " transposed" : "")} does not give {c.Shape}");
         }
 
+        if (accumulate && bias is not null)
+        {
+            throw new ArgumentException("a product either accumulates or starts from a bias", nameof(bias));
+        }
+
         if (m == 1 && transposeB)
         {
             MatVec(c, a, b, alpha, accumulate, bias);
