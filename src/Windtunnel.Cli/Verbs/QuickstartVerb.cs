@@ -20,7 +20,7 @@ internal static class QuickstartVerb
 {
     private const int StepsMin = 20;
     private const double DecayShare = 0.25;
-    private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(3), s_measurement = TimeSpan.FromSeconds(4);
+    private const double WarmUpSeconds = 3, MeasurementSeconds = 4;
 
     // Each begins a document or a paragraph as the corpus does.
     private static readonly string[] s_prompts =
@@ -103,8 +103,9 @@ internal static class QuickstartVerb
         Console.Write($"  machine    {backend.Description}: ");
         using Trainer trainer = new(config, data, backend);
         trainer.Initialize();
-        Steps(trainer, s_warmUp);
-        double step = Steps(trainer, s_measurement);
+        double haste = Math.Min(1, seconds / 60);
+        Steps(trainer, haste * WarmUpSeconds);
+        double step = Steps(trainer, haste * MeasurementSeconds);
         long steps = Math.Max(StepsMin, Readable(seconds / step));
         long tokensAStep = config.Training.BatchSize * config.Training.SequenceLength;
         Console.WriteLine($"{step * 1e3:F0} ms for a step of {tokensAStep:N0} tokens");
@@ -112,8 +113,8 @@ internal static class QuickstartVerb
         return steps;
     }
 
-    /// <summary>Takes steps for a time; the median of their seconds.</summary>
-    private static double Steps(Trainer trainer, TimeSpan time)
+    /// <summary>Takes steps for some seconds; the median of theirs.</summary>
+    private static double Steps(Trainer trainer, double time)
     {
         List<double> seconds = [];
         long start = Stopwatch.GetTimestamp();
@@ -123,7 +124,7 @@ internal static class QuickstartVerb
             trainer.Step();
             seconds.Add(Stopwatch.GetElapsedTime(before).TotalSeconds);
         }
-        while (Stopwatch.GetElapsedTime(start) < time);
+        while (Stopwatch.GetElapsedTime(start).TotalSeconds < time);
         seconds.Sort();
         return seconds[seconds.Count / 2];
     }
@@ -169,13 +170,14 @@ internal static class QuickstartVerb
         using CpuBackend backend = new();
         using TrainedModel trained = TrainedModel.Open(folder, step: null, average: false, backend);
         using Sampler sampler = new(trained.Model, trained.Tokenizer.VocabularySize);
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Out) });
         Console.WriteLine("\nThree samples; the model wrote what follows each ▸");
         foreach (string prompt in s_prompts)
         {
             using StringWriter text = new();
             SampleWriter.Continue(text, sampler, trained.Tokenizer, prompt, new SamplingOptions(Temperature: 0.7, TokensMax: 70));
             Console.WriteLine();
-            AnsiConsole.Write(new Padder(new Spectre.Console.Text($"{prompt} ▸{text}".TrimEnd())).Padding(2, 0));
+            console.Write(new Padder(new Spectre.Console.Text($"{prompt} ▸{text}".TrimEnd())).Padding(2, 0));
         }
     }
 
