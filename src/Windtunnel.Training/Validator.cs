@@ -46,15 +46,16 @@ public sealed class Validator : IDisposable
         long tokens = 0, bytes = 0;
         for (long window = 0; window < windows.Count; window += _batchSize)
         {
+            // The last batch is filled up with ignored targets: another shape would need memory of its own.
+            _targets.AsSpan().Fill(ValidationWindows.Ignored);
             int count = (int)Math.Min(_batchSize, windows.Count - window);
             for (int i = 0; i < count; i++)
             {
                 tokens += windows.Read(window + i, _inputs.AsSpan(i * _sequenceLength, _sequenceLength), _targets.AsSpan(i * _sequenceLength, _sequenceLength));
             }
 
-            Span<int> targets = _targets.AsSpan(0, count * _sequenceLength);
-            nats += Loss(_inputs.AsSpan(0, targets.Length), targets, count);
-            foreach (int target in targets)
+            nats += Loss();
+            foreach (int target in _targets)
             {
                 bytes += target < 0 ? 0 : _data.Tokenizer.TokenByteLengths[target];
             }
@@ -63,13 +64,13 @@ public sealed class Validator : IDisposable
         return new ValidationScore(source.Name, nats / tokens, nats / Math.Log(2) / bytes, tokens);
     }
 
-    private double Loss(ReadOnlySpan<int> inputs, ReadOnlySpan<int> targets, int rows)
+    private double Loss()
     {
         Backend backend = _model.Backend;
-        Tensor x = new(_buffer, 0, new Shape(rows, _sequenceLength), DType.I32);
+        Tensor x = new(_buffer, 0, new Shape(_batchSize, _sequenceLength), DType.I32);
         Tensor y = new(_buffer, x.Shape.Count, x.Shape, DType.I32);
-        backend.Write(x, inputs);
-        backend.Write(y, targets);
+        backend.Write(x, _inputs);
+        backend.Write(y, _targets);
         (Tensor losses, _) = _model.Loss(_tape, x, y, lossScale: 0);
         double sum = backend.Sum(losses);
         _tape.Reset();

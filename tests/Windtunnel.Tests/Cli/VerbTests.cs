@@ -1,0 +1,148 @@
+using Windtunnel.Runs;
+
+namespace Windtunnel.Tests.Cli;
+
+[Collection(nameof(Tool))]
+public sealed class VerbTests(Tool tool)
+{
+    [Theory]
+    [InlineData]
+    [InlineData("train")]
+    [InlineData("resume")]
+    [InlineData("branch")]
+    [InlineData("runs")]
+    [InlineData("runs", "list")]
+    [InlineData("runs", "show")]
+    [InlineData("runs", "compare")]
+    [InlineData("model")]
+    [InlineData("data")]
+    [InlineData("tokenizer")]
+    [InlineData("tokenizer", "train")]
+    [InlineData("tokenizer", "encode")]
+    [InlineData("doctor")]
+    [InlineData("bench")]
+    public void Every_verb_has_help(params string[] verb)
+    {
+        string output = Tool.Run([.. verb, "--help"]).AssertSucceeds();
+
+        Assert.Contains("Usage:", output);
+        Assert.DoesNotContain("<no description>", output);
+    }
+
+    [Theory]
+    [InlineData("'traim' is not a verb; there are train", "traim")]
+    [InlineData("a verb is missing; of runs there are list, show, compare", "runs")]
+    [InlineData("'id' missing", "resume")]
+    [InlineData("--at", "branch", "trunk", "--at", "soon")]
+    public void A_wrong_command_line_is_one_line_and_exit_code_2(string expected, params string[] words)
+    {
+        Tool.Run(words).AssertFails(2, expected);
+    }
+
+    [Fact]
+    public void Runs_are_listed_sorted_and_filtered()
+    {
+        string output = Tool.Run("runs", "list", "--runs", tool.Runs, "--where", "id=trunk").AssertSucceeds();
+
+        string[] lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(2, lines.Length);
+        Assert.StartsWith("trunk  completed", lines[1]);
+        Tool.Run("runs", "list", "--runs", tool.Runs, "--where", "id=nothing").AssertSucceeds();
+        Tool.Run("runs", "list", "--runs", tool.Runs, "--sort", "beauty").AssertFails(2, "'beauty' is not a column");
+    }
+
+    [Fact]
+    public void A_run_is_shown_with_its_validations_and_its_config()
+    {
+        string output = Tool.Run("runs", "show", "trunk", "--runs", tool.Runs).AssertSucceeds();
+
+        double bitsPerByte = RunRecord.Load(tool.RunFile("trunk", "run.json")).Summary!["val/synthetic/bpb"];
+        Assert.Contains("run          trunk (completed, exit code 0)", output);
+        Assert.Contains("checkpoints  20, 30, 40", output);
+        Assert.Contains($"{bitsPerByte:F4}", output);
+        Assert.EndsWith(File.ReadAllText(tool.RunFile("trunk", "config.yaml")), output);
+    }
+
+    [Fact]
+    public void Compared_runs_show_only_the_settings_that_differ()
+    {
+        tool.Train("--id", "other", "--training.length=2", "--schedule={type: constant}", "--seed=7").AssertSucceeds();
+
+        string output = Tool.Run("runs", "compare", "trunk", "other", "--runs", tool.Runs).AssertSucceeds();
+
+        string[] differing = [.. output.Split('\n').Select(line => line.Split(' ')[0])];
+        Assert.Contains("seed", differing);
+        Assert.Contains("schedule.type", differing);
+        Assert.Contains("training.length", differing);
+        Assert.DoesNotContain("training.batchSize", differing);
+        Assert.DoesNotContain("model.size", differing);
+        Tool.Run("runs", "compare", "trunk", "nothing", "--runs", tool.Runs).AssertFails(2, "no such run");
+    }
+
+    [Fact]
+    public void A_dataset_is_prepared_and_described()
+    {
+        string output = Tool.Run("data", Tool.Tiny, "--data", tool.Data).AssertSucceeds();
+
+        Assert.Contains("synthetic  train ", output);
+        Assert.Contains("synthetic  validation ", output);
+        Assert.Contains($"vocabulary 512, in {Directory.GetDirectories(tool.Data).Single()}", output);
+    }
+
+    [Theory]
+    [InlineData("--model.size=20k")]
+    [InlineData("model=gpt2", "--model.size=50k")]
+    [InlineData("--model.size=50k", "--model.tied=false", "--model.qkNorm=true", "--model.heads=4", "--model.keyValueHeads=2")]
+    public void The_parts_of_a_model_add_up(params string[] words)
+    {
+        string[] lines = Tool.Run(["model", .. words]).AssertSucceeds().Split('\n');
+
+        string[][] parts = [.. lines.SkipWhile(line => !line.StartsWith("part", StringComparison.Ordinal)).Skip(1).TakeWhile(line => line.Length > 0)
+            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+        Assert.Equal("total", parts[^1][0]);
+        Assert.Equal(Number(parts[^1][2]), parts[..^1].Sum(part => Number(part[2])));
+        Assert.Equal(Number(parts[^1][^1]), parts[..^1].Where(part => part[^1] != "-").Sum(part => Number(part[2])));
+
+        static long Number(string text) => long.Parse(text.Replace(",", "", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_dial_is_tabulated_from_20k_to_billions()
+    {
+        string output = Tool.Run("model", "--sizes").AssertSucceeds();
+
+        Assert.Contains("\n20k ", output);
+        Assert.Contains("\n1.2b ", output);
+        Assert.Contains("\nllama-7b ", output);
+    }
+
+    [Fact]
+    public void A_tokenizer_is_trained_shown_and_takes_text_there_and_back()
+    {
+        using TemporaryFolder folder = new();
+        folder.Write("a.txt", string.Concat(Enumerable.Repeat("the cat sat on the mat\n", 50)));
+        string file = folder.File("tokenizer.json");
+        Tool.Run(
+            "tokenizer", "train", $"data.corpus={{type: files, paths: [{folder.File("a.txt")}]}}", "--data.tokenizer.vocabularySize=270",
+            "--data.validationFraction=0", "--out", file).AssertSucceeds();
+
+        Assert.Contains(" the\n", Tool.Run("tokenizer", "show", file).AssertSucceeds());
+        string[] encoded = Tool.Run("tokenizer", "encode", file, "the cat, a \u00e9\n").AssertSucceeds().Split('\n');
+        Assert.Contains("\\n", encoded[1]);
+        Tool.Run("tokenizer", "decode", file, "270").AssertFails(2, "270 is not a token id: the vocabulary is 0 to ");
+        Tool.Run("tokenizer", "decode", file, "-1").AssertFails(2, "-1");
+        Tool.Run("tokenizer", "show", folder.Path + "/none.json").AssertFails(2, "no such file");
+        File.WriteAllText(file, "{}");
+        Tool.Run("tokenizer", "show", file).AssertFails(3, "tokenizer.json");
+    }
+
+    [Fact]
+    public void The_doctor_measures_this_machine()
+    {
+        string output = Tool.Run("doctor").AssertSucceeds();
+
+        Assert.Matches(@"fp32 peak    [0-9.]+ [GT]FLOP/s on 1 thread", output);
+        Assert.Matches(@"read speed   [0-9.]+ [GT]B/s", output);
+        Assert.Contains("corpus       dotnet-docs", output);
+    }
+}
