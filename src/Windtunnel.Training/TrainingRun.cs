@@ -45,7 +45,8 @@ public sealed class TrainingRun : IDisposable
         _backend = new CpuBackend(config.Threads);
         _trainer = new Trainer(config, data, _backend);
         _validator = new Validator(
-            _trainer.Model, data, config.Validation, config.Training.BatchSize / config.Training.GradientAccumulation, config.Training.SequenceLength);
+            _trainer.Model, data, config.Validation, config.Training.BatchSize / config.Training.GradientAccumulation,
+            config.Training.SequenceLength, _trainer.Pool);
         _checkpoints = new CheckpointStore(
             folder.CheckpointsPath, new CheckpointRetention(config.Checkpoints.KeepLast, config.Checkpoints.Milestones));
         _configHash = HashOf(config);
