@@ -45,7 +45,7 @@ public static class CommandLine
         InvalidDataException => (error.Message, 3),
         AggregateException { InnerException: { } inner } => Explain(inner),
         IOException or UnauthorizedAccessException => (error.Message, 1),
-        PlatformNotSupportedException or OutOfMemoryException => (error.Message, 1),
+        PlatformNotSupportedException or OutOfMemoryException or OverflowException => (error.Message, 1),
         _ => null,
     };
 }

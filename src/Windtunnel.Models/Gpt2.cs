@@ -114,7 +114,9 @@ public sealed record Gpt2Options(
     /// <inheritdoc/>
     public override ModelOptions Resolve(int vocabulary, int sequenceLength)
     {
-        CheckGiven((Layers, "layers"), (Width, "width"), (Heads, "heads"), (FeedForward, "feedForward"));
+        CheckGiven(
+            (Layers, "layers"), (Width, "width"), (Heads, "heads"), (FeedForward, "feedForward"), (Vocabulary, "vocabulary"), (Context, "context"));
+        Require(Epsilon is > 0 and < 1, "epsilon", Epsilon, "positive and below 1");
         ModelSize size = ModelSize.Parse(Size, "gpt2").Shaped(Layers, Width, Heads, feedForwardPerWidth: 4, matricesInFeedForward: 2, vectorsPerWidth: 13);
         Gpt2Options resolved = this with
         {

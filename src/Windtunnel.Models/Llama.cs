@@ -130,7 +130,10 @@ public sealed record LlamaOptions(
     {
         CheckGiven(
             (Layers, "layers"), (Width, "width"), (Heads, "heads"), (KeyValueHeads, "keyValueHeads"), (HeadWidth, "headWidth"),
-            (FeedForward, "feedForward"));
+            (FeedForward, "feedForward"), (Vocabulary, "vocabulary"), (Context, "context"));
+        Require(RopeTheta is > 1 and < 1e12, "ropeTheta", RopeTheta, "above 1 and below 1e12");
+        Require(Epsilon is > 0 and < 1, "epsilon", Epsilon, "positive and below 1");
+        Require(InitializerRange is > 0 and <= 10, "initializerRange", InitializerRange, "positive and at most 10");
         ModelSize size = ModelSize.Parse(Size, "llama").Shaped(Layers, Width, Heads, feedForwardPerWidth: 8.0 / 3, matricesInFeedForward: 3, vectorsPerWidth: 2);
         int headWidth = HeadWidth ?? size.Width / size.Heads;
         LlamaOptions resolved = this with

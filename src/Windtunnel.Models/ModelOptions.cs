@@ -57,15 +57,25 @@ public abstract record ModelOptions(
     protected static int Resolved(int? value, string name) =>
         value ?? throw new InvalidOperationException($"model.{name} is not resolved");
 
-    /// <summary>Throws unless every dimension that was given is in a sensible range: 1 to 2^20.</summary>
+    /// <summary>Throws unless every dimension that was given is in a sensible range: 1 to 2^20; 2^24 for a vocabulary.</summary>
     protected static void CheckGiven(params ReadOnlySpan<(int? Value, string Name)> dimensions)
     {
         foreach ((int? value, string name) in dimensions)
         {
-            if (value is < 1 or > 1 << 20)
+            int most = name == "vocabulary" ? 1 << 24 : 1 << 20;
+            if (value < 1 || value > most)
             {
-                throw new ValidationException($"model.{name}: {value} must be between 1 and {1 << 20}");
+                throw new ValidationException($"model.{name}: {value} must be between 1 and {most}");
             }
+        }
+    }
+
+    /// <summary>Throws unless a number that is no dimension makes sense.</summary>
+    protected static void Require(bool holds, string name, double value, string expected)
+    {
+        if (!holds)
+        {
+            throw new ValidationException($"model.{name}: {value} must be {expected}");
         }
     }
 
@@ -81,7 +91,7 @@ public abstract record ModelOptions(
         if (context < sequenceLength)
         {
             throw new ValidationException(
-                $"model.context: {context} is shorter than data.sequenceLength {sequenceLength}; leave it out or make it at least {sequenceLength}");
+                $"model.context: {context} is shorter than training.sequenceLength {sequenceLength}; leave it out or make it at least {sequenceLength}");
         }
     }
 }

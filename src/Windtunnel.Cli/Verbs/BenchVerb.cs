@@ -44,7 +44,7 @@ internal static class BenchVerb
             _ => throw new ValidationException($"bench train: '{config}' is none of a, b and c"),
         };
         steps = steps > 0 ? steps : defaultSteps;
-        using CpuBackend backend = new(threads);
+        using CpuBackend backend = Backend(threads);
         ModelOptions options = new Gpt2Options(Layers: layers, Width: width, Heads: heads).Resolve(vocabulary, length);
         using Model model = options.Build(backend);
         model.Parameters.Initialize(backend, seed: 1);
@@ -102,7 +102,7 @@ internal static class BenchVerb
 
     private static int MatMul(int threads, int repeats)
     {
-        using CpuBackend backend = new(threads);
+        using CpuBackend backend = Backend(threads);
         Console.WriteLine(backend.Description);
         foreach ((int tokens, int output, int input) in new[] { (2048, 3072, 768), (2048, 1536, 384), (2048, 512, 128), (2048, 128, 512) })
         {
@@ -138,4 +138,7 @@ internal static class BenchVerb
 
         return 0;
     }
+
+    private static CpuBackend Backend(int threads) =>
+        threads is >= 0 and <= 1024 ? new CpuBackend(threads) : throw new ValidationException($"threads: {threads} must lie between 0 and 1024");
 }

@@ -141,9 +141,6 @@ public abstract class Backend : IDisposable
     /// <summary>One AdamW step on tensors of equal length, in one pass (Loshchilov and Hutter 2019).</summary>
     public abstract void AdamW(Tensor weights, Tensor grads, Tensor m, Tensor v, in AdamWStep step);
 
-    /// <summary>Waits for all kernels.</summary>
-    public abstract void Synchronize();
-
     /// <summary>Frees what the backend itself holds.</summary>
     public abstract void Dispose();
 }

@@ -173,11 +173,6 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
-    public override void Synchronize()
-    {
-    }
-
-    /// <inheritdoc/>
     public override void Dispose()
     {
     }

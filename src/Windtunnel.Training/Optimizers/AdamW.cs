@@ -57,9 +57,6 @@ public sealed record AdamWOptions(
     public override Optimizer Build(ParameterSet parameters, Backend backend) => new AdamW(this, parameters, backend);
 
     /// <inheritdoc/>
-    public override int StateBytesAParameter(ParameterRole role) => 8;
-
-    /// <inheritdoc/>
     public override void Validate()
     {
         base.Validate();

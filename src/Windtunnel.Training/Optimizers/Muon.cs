@@ -7,7 +7,9 @@ namespace Windtunnel.Training.Optimizers;
 
 /// <summary>
 /// Muon (Jordan et al. 2024), as in Wen et al. 2025: Nesterov momentum, orthogonalised by Newton-Schulz, on hidden matrices;
-/// AdamW on everything else. Stacked matrices (GPT-2's queries, keys and values) are orthogonalised one by one.
+/// AdamW on everything else. Stacked matrices (GPT-2's queries, keys and values) are orthogonalised one by one. The study
+/// differs in three points: it clips the AdamW part by its own norm and the matrices not at all (here the trainer clips all by
+/// the global norm), it does not decay embeddings, and most of its runs took ten Newton-Schulz steps.
 /// </summary>
 public sealed class Muon : Optimizer
 {
@@ -109,9 +111,6 @@ public sealed record MuonOptions(
 {
     /// <inheritdoc/>
     public override Optimizer Build(ParameterSet parameters, Backend backend) => new Muon(this, parameters, backend);
-
-    /// <inheritdoc/>
-    public override int StateBytesAParameter(ParameterRole role) => role == ParameterRole.Hidden ? 4 : 8;
 
     /// <inheritdoc/>
     public override void Validate()

@@ -13,7 +13,8 @@ namespace Windtunnel.Training.Optimizers;
 /// </summary>
 public abstract class Optimizer(ParameterSet parameters, Backend backend) : IDisposable
 {
-    private readonly List<(ParameterGroup Group, string Name, Tensor Tensor)> _state = [];
+    private readonly List<Tensor> _owned = [];
+    private readonly List<(string Name, Tensor Tensor)> _state = [];
 
     /// <summary>What is trained.</summary>
     protected ParameterSet Parameters { get; } = parameters;
@@ -25,10 +26,7 @@ public abstract class Optimizer(ParameterSet parameters, Backend backend) : IDis
     public abstract void Step(in OptimizerStep step);
 
     /// <summary>Everything that has to survive between steps: one tensor for each kind of state and parameter.</summary>
-    public virtual IEnumerable<(string Name, Tensor Tensor)> State =>
-        from state in _state
-        from parameter in state.Group.Parameters
-        select ($"{state.Name}.{parameter.Name}", View(state.Tensor, state.Group, parameter));
+    public virtual IEnumerable<(string Name, Tensor Tensor)> State => _state;
 
     /// <inheritdoc/>
     public void Dispose()
@@ -40,24 +38,36 @@ public abstract class Optimizer(ParameterSet parameters, Backend backend) : IDis
     /// <summary>Frees the state.</summary>
     protected virtual void Dispose(bool disposing)
     {
-        foreach ((_, _, Tensor tensor) in _state)
+        foreach (Tensor tensor in _owned)
         {
             tensor.Buffer.Free();
         }
     }
 
-    /// <summary>State of one value a weight, zero at first, saved and restored under <paramref name="name"/>.</summary>
+    /// <summary>State of one value a weight, zero at first, saved and restored parameter by parameter as <c>name.parameter</c>.</summary>
     protected Tensor NewState(ParameterGroup group, string name)
     {
-        Tensor tensor = new(Backend.Allocate(group.Values.Shape.Count), 0, group.Values.Shape);
-        Backend.Fill(tensor, 0);
-        _state.Add((group, name, tensor));
+        Tensor tensor = Allocate(group.Values.Shape);
+        _state.AddRange(group.Parameters.Select(parameter =>
+            ($"{name}.{parameter.Name}", new Tensor(tensor.Buffer, parameter.Offset - group.Offset, parameter.Shape))));
         return tensor;
     }
 
-    /// <summary>The part of a group's state that belongs to one parameter.</summary>
-    protected static Tensor View(Tensor state, ParameterGroup group, Parameter parameter) =>
-        new(state.Buffer, parameter.Offset - group.Offset, parameter.Shape);
+    /// <summary>State of any other shape, zero at first: a preconditioner, a mean a row.</summary>
+    protected Tensor NewState(Shape shape, string name)
+    {
+        Tensor tensor = Allocate(shape);
+        _state.Add((name, tensor));
+        return tensor;
+    }
+
+    private Tensor Allocate(Shape shape)
+    {
+        Tensor tensor = new(Backend.Allocate(shape.Count), 0, shape);
+        Backend.Fill(tensor, 0);
+        _owned.Add(tensor);
+        return tensor;
+    }
 }
 
 /// <summary>What an optimizer is told about a step; gradients and weights are in its <see cref="ParameterSet"/>.</summary>
@@ -75,9 +85,6 @@ public abstract record OptimizerOptions(double LearningRate)
 {
     /// <summary>The optimizer for a model's parameters; its state is zero.</summary>
     public abstract Optimizer Build(ParameterSet parameters, Backend backend);
-
-    /// <summary>Bytes of state for each parameter of a role.</summary>
-    public abstract int StateBytesAParameter(ParameterRole role);
 
     /// <summary>Throws unless every hyperparameter makes sense.</summary>
     /// <exception cref="ValidationException">Names the setting, its value and its range.</exception>

@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using System.Reflection;
+using System.Text.Json.Serialization;
 using Windtunnel.Models;
 using Windtunnel.Runs;
 using Windtunnel.Training;
@@ -10,10 +12,23 @@ public sealed class TrainingRunTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    public static TheoryData<string, string> Families => new()
+    // Every registered model with every registered optimizer: a new one is under these tests without being named here.
+    public static TheoryData<string, string> Families
     {
-        { "llama", "adamw" }, { "llama", "muon" }, { "gpt2", "adamw" }, { "gpt2", "muon" },
-    };
+        get
+        {
+            TheoryData<string, string> families = [];
+            foreach (string family in Registered(typeof(ModelOptions)).Keys)
+            {
+                foreach (string optimizer in Registered(typeof(OptimizerOptions)).Keys)
+                {
+                    families.Add(family, optimizer);
+                }
+            }
+
+            return families;
+        }
+    }
 
     public void Dispose() => _folder.Dispose();
 
@@ -202,7 +217,14 @@ public sealed class TrainingRunTests : IDisposable
     }
 
     private static RunConfig Config(string family, string optimizer) => TinyRun.Config(
-        family == "gpt2" ? TinyRun.Gpt2 : TinyRun.Llama, optimizer == "muon" ? new MuonOptions() : new AdamWOptions());
+        family == "llama" ? TinyRun.Llama : New<ModelOptions>(family) with { Size = "20k", Layers = 2, Width = 32, Heads = 2 },
+        New<OptimizerOptions>(optimizer));
+
+    private static T New<T>(string name) =>
+        (T)Activator.CreateInstance(Registered(typeof(T))[name], BindingFlags.CreateInstance | BindingFlags.Public | BindingFlags.Instance | BindingFlags.OptionalParamBinding, null, [], null)!;
+
+    private static Dictionary<string, Type> Registered(Type options) =>
+        options.GetCustomAttributes<JsonDerivedTypeAttribute>().ToDictionary(type => (string)type.TypeDiscriminator!, type => type.DerivedType);
 
     private static bool Near(double expected, double actual) => Math.Abs(expected - actual) < 1e-12;
 

@@ -76,11 +76,6 @@ public sealed unsafe partial class CpuBackend : Backend
     }
 
     /// <inheritdoc/>
-    public override void Synchronize()
-    {
-    }
-
-    /// <inheritdoc/>
     public override void Dispose()
     {
         _workers.Dispose();

@@ -13,7 +13,7 @@ internal sealed unsafe class Scratch : IDisposable
     {
         if (elements > _elements)
         {
-            NativeMemory.AlignedFree(_memory);
+            Dispose();
             _memory = (float*)NativeMemory.AlignedAlloc((nuint)elements * sizeof(float), 64);
             _elements = elements;
         }
