@@ -40,7 +40,7 @@ internal static class RunSession
         });
         foreach (ValidationScore score in record.Status == RunStatus.Completed ? run.Scores ?? [] : [])
         {
-            Console.WriteLine($"validation on {score.Source}: loss {score.LossNats:F4} nats a token, {score.BitsPerByte:F4} bits per byte");
+            Console.WriteLine($"validation on {score.Source}: {score.LossNats:F4} nats/token, {score.BitsPerByte:F4} bits/byte");
         }
 
         return exitCode;

@@ -69,7 +69,7 @@ internal sealed class TrainingLines(int every) : TrainingDisplay
     {
         foreach (ValidationScore score in scores)
         {
-            Console.WriteLine($"{at.Step,9}  validation on {score.Source}: loss {score.LossNats:F4} nats a token, {score.BitsPerByte:F4} bits per byte");
+            Console.WriteLine($"{at.Step,9}  validation on {score.Source}: {score.LossNats:F4} nats/token, {score.BitsPerByte:F4} bits/byte");
         }
     }
 
@@ -87,13 +87,13 @@ internal sealed class TrainingLines(int every) : TrainingDisplay
         if (!_headed)
         {
             _headed = true;
-            Console.WriteLine($"{"step",9} {"loss",9} {"ema",9} {"lr",10} {"grad norm",10} {"tokens/s",10} {"mfu",7} {"remaining",10}");
+            Console.WriteLine($"{"step",9} {"loss",9} {"ema",9} {"lr",10} {"grad norm",9} {"tokens/s",9} {"mfu",6} {"remaining",9}");
         }
 
         double speed = step.StepSeconds / StepSeconds;
         Console.WriteLine(
-            $"{step.At.Step,9} {step.LossNats,9:F4} {step.LossEma,9:F4} {step.LearningRate,10:0.000e+00} {step.GradNorm,10:F3} "
-            + $"{step.TokensPerSecond * speed,10:N0} {step.ModelFlopUtilisation * speed,7:P1} {Remaining(step),10}");
+            $"{step.At.Step,9} {step.LossNats,9:F4} {step.LossEma,9:F4} {step.LearningRate,10:0.000e+00} {step.GradNorm,9:F3} "
+            + $"{step.TokensPerSecond * speed,9:N0} {step.ModelFlopUtilisation * speed,6:P1} {Remaining(step),9}");
     }
 
     protected override void Close()

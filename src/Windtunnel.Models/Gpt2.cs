@@ -90,7 +90,7 @@ public sealed class Gpt2 : Model
 /// <param name="Layers">Blocks.</param>
 /// <param name="Width">Width of the residual stream; a multiple of the heads.</param>
 /// <param name="Heads">Attention heads.</param>
-/// <param name="FeedForward">4 x width when null.</param>
+/// <param name="FeedForward">About 4 x width, from the size, when null.</param>
 /// <param name="Vocabulary">The tokenizer's when null.</param>
 /// <param name="Context">The training sequence length when null.</param>
 /// <param name="Epsilon">Added to the variance in LayerNorm.</param>
@@ -121,7 +121,7 @@ public sealed record Gpt2Options(
             Layers = size.Layers,
             Width = size.Width,
             Heads = size.Heads,
-            FeedForward = FeedForward ?? 4 * size.Width,
+            FeedForward = FeedForward ?? size.FeedForward,
             Vocabulary = Vocabulary ?? vocabulary,
             Context = Context ?? sequenceLength,
         };

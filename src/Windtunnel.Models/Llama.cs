@@ -106,7 +106,7 @@ public sealed class Llama : Model
 /// <param name="Heads">Query heads.</param>
 /// <param name="KeyValueHeads">Key-value heads; as many as query heads when null.</param>
 /// <param name="HeadWidth">Width of a head, even; width / heads when null.</param>
-/// <param name="FeedForward">8/3 x width, rounded to 16, when null.</param>
+/// <param name="FeedForward">About 8/3 x width, from the size, when null.</param>
 /// <param name="Vocabulary">The tokenizer's when null.</param>
 /// <param name="Context">The training sequence length when null.</param>
 /// <param name="Tied">Whether the output projection is the token embedding.</param>

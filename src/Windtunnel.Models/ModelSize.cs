@@ -62,45 +62,59 @@ public sealed record ModelSize
     }
 
     /// <summary>
-    /// Fills in what was not given: the layers and the width (a multiple of the head width) whose blocks come closest to the
-    /// target, at a width per layer that grows slowly with size, as published models do.
+    /// Fills in what was not given. Layers and width follow a width per layer that grows slowly with size, as published models
+    /// do, and a feed-forward ratio near the family's own; the ratio's slack takes up what is left of the target.
     /// </summary>
     internal ModelSize Shaped(int? layers, int? width, int? heads, double feedForwardPerWidth, int matricesInFeedForward, int vectorsPerWidth)
     {
-        if (Target == 0)
+        if (Target == 0 || (layers is not null && width is not null))
         {
-            int presetWidth = width ?? Width;
+            int given = width ?? Width;
             return this with
             {
                 Layers = layers ?? Layers,
-                Width = presetWidth,
-                Heads = heads ?? Heads,
-                FeedForward = presetWidth == Width ? FeedForward : Inner(presetWidth, feedForwardPerWidth),
+                Width = given,
+                Heads = heads ?? (given == Width ? Heads : HeadsOf(given)),
+                FeedForward = given == Width ? FeedForward : ToSixteen(given * feedForwardPerWidth),
             };
         }
 
+        // From about 24 a layer for the smallest models to 64 for GPT-2 small and 128 for LLaMA 7B.
+        double aspect = 24 * Math.Pow(Math.Max(Target, 1e5) / 1e5, 0.15);
         ModelSize best = this;
         double bestCost = double.PositiveInfinity;
         for (int l = layers ?? 1; l <= (layers ?? 96); l++)
         {
-            for (int w = width ?? 16; w <= (width ?? 16_384); w += 16)
+            for (int w = width ?? 16; w <= (width ?? 16_384); w += HeadWidth(w))
             {
-                // From about 24 a layer for the smallest models to 64 for GPT-2 small and 128 for LLaMA 7B.
-                double parameters = l * ((4.0 * w * w) + ((double)matricesInFeedForward * w * Inner(w, feedForwardPerWidth)) + ((double)vectorsPerWidth * w));
-                double aspect = 24 * Math.Pow(Math.Max(Target, 1e5) / 1e5, 0.15);
-                double cost = (20 * Math.Abs(Math.Log(parameters / Target))) + Math.Abs(Math.Log((double)w / l / aspect))
-                    + (w % HeadWidth(w) == 0 ? 0 : 5);
+                double square = (4.0 * w * w) + ((double)vectorsPerWidth * w), column = (double)matricesInFeedForward * w;
+                int inner = ToSixteen(((Target / l) - square) / column);
+                double missed = Math.Abs(Math.Log(l * (square + (column * inner)) / Target));
+                double cost = (20 * Math.Max(0, missed - 0.02)) + Math.Abs(Math.Log(inner / (feedForwardPerWidth * w)))
+                    + Math.Abs(Math.Log((double)w / l / aspect));
                 if (cost < bestCost)
                 {
-                    (bestCost, best) = (cost, best with { Layers = l, Width = w });
+                    (bestCost, best) = (cost, best with { Layers = l, Width = w, FeedForward = inner });
                 }
             }
         }
 
-        return best with { Heads = heads ?? Math.Max(1, best.Width / HeadWidth(best.Width)), FeedForward = Inner(best.Width, feedForwardPerWidth) };
+        return best with { Heads = heads ?? HeadsOf(best.Width) };
     }
 
     private static int HeadWidth(int width) => width < 64 ? 16 : width < 512 ? 32 : 64;
 
-    private static int Inner(int width, double perWidth) => Math.Max(16, (int)Math.Round(width * perWidth / 16) * 16);
+    /// <summary>The fewest heads that are no wider than usual, divide the width and leave an even one.</summary>
+    private static int HeadsOf(int width)
+    {
+        int heads = Math.Max(1, (width + HeadWidth(width) - 1) / HeadWidth(width));
+        while (heads < width && (width % heads != 0 || width / heads % 2 != 0))
+        {
+            heads++;
+        }
+
+        return heads;
+    }
+
+    private static int ToSixteen(double value) => Math.Max(16, (int)Math.Round(value / 16) * 16);
 }

@@ -65,6 +65,8 @@ public sealed record RunConfig(
     {
         Training.Validate();
         Validation.Validate();
+        Checkpoints.Validate();
+        Logging.Validate();
         Optimizer.Validate();
         if (Threads is < 0 or > 1024)
         {
@@ -161,9 +163,27 @@ public sealed record CheckpointOptions(Duration? Every = null, double EveryMinut
 {
     /// <summary>The interval.</summary>
     public Duration Every { get; init; } = Every ?? Duration.OfRun(0.25);
+
+    internal void Validate()
+    {
+        if (KeepLast < 2 || !(EveryMinutes >= 0))
+        {
+            throw new ValidationException(
+                KeepLast < 2 ? $"checkpoints.keepLast: {KeepLast} must be at least 2, for one may prove bad" : $"checkpoints.everyMinutes: {EveryMinutes} must be at least 0");
+        }
+    }
 }
 
 /// <summary>Which steps are recorded.</summary>
 /// <param name="Every">Steps between rows of training metrics; the first and the last are always recorded.</param>
 /// <param name="TensorBoard">Whether to write TensorBoard event files too.</param>
-public sealed record LoggingOptions(int Every = 10, bool TensorBoard = true);
+public sealed record LoggingOptions(int Every = 10, bool TensorBoard = true)
+{
+    internal void Validate()
+    {
+        if (Every < 1)
+        {
+            throw new ValidationException($"logging.every: {Every} must be at least 1");
+        }
+    }
+}

@@ -31,7 +31,7 @@ public sealed record RunEstimate(ModelCounts Counts, long Tokens, double FlopsAT
 /// <param name="Gradients">One a parameter.</param>
 /// <param name="Optimizer">The optimizer's state and working memory.</param>
 /// <param name="Activations">What a micro-batch keeps for the backward pass, its gradients, a block of logits, the tokens.</param>
-/// <param name="Validation">The same for validation, which has memory of its own.</param>
+/// <param name="Validation">What validation takes beyond that; mostly nothing.</param>
 public sealed record MemoryEstimate(long Weights, long Gradients, long Optimizer, long Activations, long Validation)
 {
     /// <summary>All of it.</summary>
@@ -52,6 +52,7 @@ public sealed record MemoryEstimate(long Weights, long Gradients, long Optimizer
         using Optimizer optimizer = config.Optimizer.Build(model.Parameters, backend);
         optimizer.Step(new OptimizerStep(1, 1, 1));
         long state = ledger.LiveBytes - before;
+        using BufferPool pool = new(backend);
         return new MemoryEstimate(
             weights, gradients, state, Pass(recording: true, batch),
             config.Data.ValidationFraction > 0 ? Pass(recording: false, config.Validation.BatchSize ?? batch) : 0);
@@ -59,7 +60,7 @@ public sealed record MemoryEstimate(long Weights, long Gradients, long Optimizer
         long Pass(bool recording, int rows)
         {
             long start = ledger.LiveBytes;
-            using Tape tape = new(backend, recording);
+            using Tape tape = new(backend, recording, pool);
             Shape shape = new(rows, training.SequenceLength);
             Tensor tokens = tape.New(shape, DType.I32), targets = tape.New(shape, DType.I32);
             model.Parameters.ClearGrads();

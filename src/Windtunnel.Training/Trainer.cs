@@ -38,7 +38,8 @@ public sealed class Trainer : IDisposable
         _optimizer = config.Optimizer.Build(Model.Parameters, backend);
         _schedule = config.Schedule.Build(config.TotalSteps, _options.TokensAStep);
         _loader = data.Loader(_options.SequenceLength, config.Seed);
-        _tape = new Tape(backend);
+        Pool = new BufferPool(backend);
+        _tape = new Tape(backend, recording: true, Pool);
         Shape shape = new(_options.BatchSize / _options.GradientAccumulation, _options.SequenceLength);
         _batch = backend.Allocate(2 * shape.Count);
         _inputs = new Tensor(_batch, 0, shape, DType.I32);
@@ -60,6 +61,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The model.</summary>
     public Model Model { get; }
+
+    /// <summary>The memory of the activations, which validation may use between steps.</summary>
+    public BufferPool Pool { get; }
 
     /// <summary>The small part of the state.</summary>
     public TrainerState State { get; set; } = new();
@@ -188,6 +192,7 @@ public sealed class Trainer : IDisposable
         _ema?.Buffer.Free();
         _batch.Free();
         _tape.Dispose();
+        Pool.Dispose();
         _optimizer.Dispose();
         Model.Dispose();
     }

@@ -45,7 +45,8 @@ public sealed class TrainingRun : IDisposable
         _backend = new CpuBackend(config.Threads);
         _trainer = new Trainer(config, data, _backend);
         _validator = new Validator(
-            _trainer.Model, data, config.Validation, config.Training.BatchSize / config.Training.GradientAccumulation, config.Training.SequenceLength);
+            _trainer.Model, data, config.Validation, config.Training.BatchSize / config.Training.GradientAccumulation,
+            config.Training.SequenceLength, _trainer.Pool);
         _checkpoints = new CheckpointStore(
             folder.CheckpointsPath, new CheckpointRetention(config.Checkpoints.KeepLast, config.Checkpoints.Milestones));
         _configHash = HashOf(config);
@@ -83,7 +84,7 @@ public sealed class TrainingRun : IDisposable
         Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
         config = config.Resolve(data.Tokenizer.VocabularySize);
         TrainingRun run = Create(config, origin, places, data, parent, listener);
-        return run.Prepared(() =>
+        return run.Prepared(isNew: true, prepare: () =>
         {
             if (initFrom is null)
             {
@@ -107,23 +108,24 @@ public sealed class TrainingRun : IDisposable
         config = config with { Threads = threads ?? config.Threads };
         Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
         TrainingRun run = new(folder, config.Resolve(data.Tokenizer.VocabularySize), data, record.Parent, listener);
-        Checkpoint? checkpoint = run._checkpoints.OpenNewest();
-        if (checkpoint is not null)
+        return run.Prepared(isNew: false, prepare: () =>
         {
-            run.Restore(checkpoint);
-        }
-        else if (record.Parent is not null)
-        {
-            throw new InvalidDataException($"{folder.Path}: has no checkpoint yet; start it again from {record.Parent.Run} step {record.Parent.Step}");
-        }
-        else
-        {
-            listener.Noticed("no checkpoint was saved yet: training starts from step 0");
-            run._trainer.Initialize();
-        }
+            if (run._checkpoints.OpenNewest() is { } checkpoint)
+            {
+                run.Restore(checkpoint);
+            }
+            else if (record.Parent is not null)
+            {
+                throw new InvalidDataException($"{folder.Path}: has no checkpoint yet; start it again from {record.Parent.Run} step {record.Parent.Step}");
+            }
+            else
+            {
+                listener.Noticed("no checkpoint was saved yet: training starts from step 0");
+                run._trainer.Initialize();
+            }
 
-        (record with { Status = RunStatus.Running, Ended = null, ExitCode = null }).Save(folder.RecordPath);
-        return run;
+            (record with { Status = RunStatus.Running, Ended = null, ExitCode = null }).Save(folder.RecordPath);
+        });
     }
 
     /// <summary>Starts a new run from a checkpoint of another, with its weights, optimizer state and place in the data: a cooldown from a stable trunk.</summary>
@@ -153,7 +155,7 @@ public sealed class TrainingRun : IDisposable
 
         ConfigOrigin origin = new(File.ReadAllText(source.ConfigPath), overrides);
         TrainingRun run = Create(config, origin, places, data, new RunParent(id, checkpoint.Step, RunParentKind.Branch), listener);
-        return run.Prepared(() =>
+        return run.Prepared(isNew: true, prepare: () =>
         {
             run.Restore(checkpoint, sameRun: false);
             run.Save();
@@ -241,8 +243,8 @@ public sealed class TrainingRun : IDisposable
         return new TrainingRun(folder, config, data, parent, listener);
     }
 
-    // A run that can't even start must not look as if it were running.
-    private TrainingRun Prepared(Action prepare)
+    // A run that can't even start must hold nothing, and a new one must not look as if it were running.
+    private TrainingRun Prepared(bool isNew, Action prepare)
     {
         try
         {
@@ -251,7 +253,11 @@ public sealed class TrainingRun : IDisposable
         }
         catch
         {
-            End(RunStatus.Failed, 1);
+            if (isNew)
+            {
+                End(RunStatus.Failed, 1);
+            }
+
             Dispose();
             throw;
         }
@@ -438,7 +444,10 @@ public sealed class TrainingRun : IDisposable
 
         RunRecord record = RunRecord.Load(Folder.RecordPath) with
         {
-            Status = status, Ended = DateTimeOffset.UtcNow, ExitCode = exitCode, Summary = summary,
+            Status = status,
+            Ended = DateTimeOffset.UtcNow,
+            ExitCode = exitCode,
+            Summary = summary,
         };
         record.Save(Folder.RecordPath);
         return exitCode;

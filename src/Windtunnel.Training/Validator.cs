@@ -19,11 +19,11 @@ public sealed class Validator : IDisposable
     private readonly int[] _inputs, _targets;
 
     /// <summary>A validator for sequences of <paramref name="sequenceLength"/> tokens, <paramref name="batchSize"/> at a time.</summary>
-    public Validator(Model model, Dataset data, ValidationOptions options, int batchSize, int sequenceLength)
+    public Validator(Model model, Dataset data, ValidationOptions options, int batchSize, int sequenceLength, BufferPool pool)
     {
         (_model, _data, _options, _sequenceLength) = (model, data, options, sequenceLength);
         _batchSize = options.BatchSize ?? batchSize;
-        _tape = new Tape(model.Backend, recording: false);
+        _tape = new Tape(model.Backend, recording: false, pool);
         _buffer = model.Backend.Allocate(2L * _batchSize * sequenceLength);
         _inputs = new int[_batchSize * sequenceLength];
         _targets = new int[_batchSize * sequenceLength];

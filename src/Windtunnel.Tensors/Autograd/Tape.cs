@@ -9,9 +9,10 @@ namespace Windtunnel.Tensors.Autograd;
 /// </summary>
 /// <param name="backend">Where the ops run.</param>
 /// <param name="recording">False for evaluation and sampling: nothing is recorded and activations live until <see cref="Reset"/>.</param>
-public sealed class Tape(Backend backend, bool recording = true) : IDisposable
+/// <param name="pool">Where activations come from: one that tapes which are never in use together share, or the tape's own when null.</param>
+public sealed class Tape(Backend backend, bool recording = true, BufferPool? pool = null) : IDisposable
 {
-    private readonly BufferPool _pool = new(backend);
+    private readonly BufferPool _pool = pool ?? new BufferPool(backend);
     private readonly List<(Tensor Output, Action Backward)> _nodes = [];
     private readonly List<Tensor> _owned = [];
     private readonly Stack<Tensor> _recycled = [];
@@ -126,11 +127,14 @@ public sealed class Tape(Backend backend, bool recording = true) : IDisposable
         _owned.Clear();
     }
 
-    /// <summary>Gives all memory back to the system.</summary>
+    /// <summary>Gives all memory back to the pool, and the tape's own pool back to the system.</summary>
     public void Dispose()
     {
         Reset();
-        _pool.Dispose();
+        if (pool is null)
+        {
+            _pool.Dispose();
+        }
     }
 
     private void Release(Tensor? tensor)

@@ -63,7 +63,8 @@ public sealed class Tool : IDisposable
     {
         ProcessStartInfo start = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), .. words, "--runs", Runs, "--data", Data])
         {
-            RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         using Process process = Process.Start(start)!;
         StringBuilder output = new();

@@ -71,6 +71,8 @@ public sealed class TrainVerbTests(Tool tool)
     [InlineData("model.context: 32 is shorter than", "--model.context=32")]
     [InlineData("training.gradientAccumulation: 3", "--training.gradientAccumulation=3")]
     [InlineData("schedule.decay: 10 steps of warm-up and 200 of decay", "--schedule.decay=200")]
+    [InlineData("logging.every: 0 must be at least 1", "--logging.every=0")]
+    [InlineData("checkpoints.keepLast: 1 must be at least 2", "--checkpoints.keepLast=1")]
     [InlineData("nowhere.txt", "data.corpus={type: files, paths: [nowhere.txt]}")]
     [InlineData("nowhere.json", "data.tokenizer={type: file, path: nowhere.json}")]
     [InlineData("--init-from nowhere.safetensors: no such file", "--init-from", "nowhere.safetensors")]

@@ -36,7 +36,8 @@ public sealed class RunEstimateTests
         using CpuBackend backend = new(threads: 2);
         using (Trainer trainer = new(config, data, backend))
         using (Validator validator = new(
-            trainer.Model, data, config.Validation, config.Training.BatchSize / config.Training.GradientAccumulation, config.Training.SequenceLength))
+            trainer.Model, data, config.Validation, config.Training.BatchSize / config.Training.GradientAccumulation,
+            config.Training.SequenceLength, trainer.Pool))
         {
             trainer.Initialize();
             trainer.Step();

@@ -188,7 +188,15 @@ public sealed unsafe partial class CpuBackend
         private void SoftmaxGrad(float* scores, float* dScores, int visible, int seen, float logSum, float delta)
         {
             Vector512<float> factor = Vector512.Create(scale), shift = Vector512.Create(-logSum), center = Vector512.Create(delta);
-            for (int i = 0; i < visible; i += 16)
+            int i = 0;
+            for (; i + 16 <= visible; i += 16)
+            {
+                Vector512<float> p = VectorMath.Exp(Vector512.FusedMultiplyAdd(Vector512.Load(scores + i), factor, shift));
+                p.Store(scores + i);
+                (factor * p * (Vector512.Load(dScores + i) - center)).Store(dScores + i);
+            }
+
+            if (i < visible)
             {
                 Vector512<float> p = VectorMath.Exp(Vector512.FusedMultiplyAdd(Row.Load(scores, i, visible), factor, shift));
                 Row.Store(scores, i, visible, p);

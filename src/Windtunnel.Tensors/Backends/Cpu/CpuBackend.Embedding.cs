@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Windtunnel.Tensors.Backends.Cpu;
 
 public sealed unsafe partial class CpuBackend
@@ -82,7 +84,7 @@ public sealed unsafe partial class CpuBackend
                 float* position = positions == 0 ? null : (float*)positions + ((nint)(start + (row % sequenceLength)) * width);
                 for (int i = 0; i < width; i += 16)
                 {
-                    var value = Row.Load(from, i, width) * System.Runtime.Intrinsics.Vector512.Create(scale);
+                    var value = Row.Load(from, i, width) * Vector512.Create(scale);
                     Row.Store(to, i, width, position is null ? value : value + Row.Load(position, i, width));
                 }
             }
@@ -96,7 +98,7 @@ public sealed unsafe partial class CpuBackend
         public void Run(int item, int worker)
         {
             int first = item * ColumnsAnItem, count = Math.Min(ColumnsAnItem, width - first);
-            var factor = System.Runtime.Intrinsics.Vector512.Create(scale);
+            var factor = Vector512.Create(scale);
             for (int row = 0; row < rows; row++)
             {
                 float* from = (float*)dy + ((nint)row * width) + first;
@@ -131,16 +133,35 @@ public sealed unsafe partial class CpuBackend
 
         public void Run(int item, int worker)
         {
-            float* to = (float*)partials + ((nint)item * width);
-            new Span<float>(to, width).Clear();
-            int end = Math.Min(n, (item + 1) * RowsABlock);
-            for (int row = item * RowsABlock; row < end; row++)
+            int start = item * RowsABlock, end = Math.Min(n, start + RowsABlock), column = 0;
+            float* to = (float*)partials + ((nint)item * width), from = (float*)rows + ((nint)start * width);
+            for (; column + 64 <= width; column += 64)
             {
-                float* from = (float*)rows + ((nint)row * width);
-                for (int i = 0; i < width; i += 16)
+                Vector512<float> a = Vector512<float>.Zero, b = a, c = a, d = a;
+                float* at = from + column;
+                for (int row = start; row < end; row++, at += width)
                 {
-                    Row.Store(to, i, width, Row.Load(to, i, width) + Row.Load(from, i, width));
+                    a += Vector512.Load(at);
+                    b += Vector512.Load(at + 16);
+                    c += Vector512.Load(at + 32);
+                    d += Vector512.Load(at + 48);
                 }
+
+                a.Store(to + column);
+                b.Store(to + column + 16);
+                c.Store(to + column + 32);
+                d.Store(to + column + 48);
+            }
+
+            for (; column < width; column += 16)
+            {
+                Vector512<float> sum = Vector512<float>.Zero;
+                for (int row = 0; row < end - start; row++)
+                {
+                    sum += Row.Load(from + ((nint)row * width), column, width);
+                }
+
+                Row.Store(to, column, width, sum);
             }
         }
     }

@@ -40,22 +40,28 @@ internal static unsafe class Packing
 
     private static void CopyRuns(float* source, nint stride, int width, int k, int panelWidth, float* panel)
     {
-        for (int step = 0; step < k; step++, source += stride, panel += panelWidth)
+        // Whole panels of the widths that the micro-kernels have are copied without an inner loop.
+        if (width == panelWidth && width == 32)
         {
-            int i = 0;
-            for (; i + 16 <= width; i += 16)
+            for (int step = 0; step < k; step++, source += stride, panel += 32)
             {
-                Vector512.Load(source + i).Store(panel + i);
+                Vector512.Load(source).Store(panel);
+                Vector512.Load(source + 16).Store(panel + 16);
             }
-
-            for (; i + 4 <= width; i += 4)
+        }
+        else if (width == panelWidth && width == 12)
+        {
+            for (int step = 0; step < k; step++, source += stride, panel += 12)
             {
-                Vector128.Load(source + i).Store(panel + i);
+                Vector256.Load(source).Store(panel);
+                Vector128.Load(source + 8).Store(panel + 8);
             }
-
-            for (; i < width; i++)
+        }
+        else
+        {
+            for (int step = 0; step < k; step++, source += stride, panel += panelWidth)
             {
-                panel[i] = source[i];
+                new ReadOnlySpan<float>(source, width).CopyTo(new Span<float>(panel, width));
             }
         }
     }
