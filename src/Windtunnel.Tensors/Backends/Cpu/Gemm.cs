@@ -26,18 +26,23 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
     where TKernel : struct, IMicroKernel
 {
     private const int KBlock = 768;
-    private const int MBlock = 1536;
+    private const int PackedABytes = 6 << 20;
     private const int NBlock = 3072;
     private const int TileRows = 144;
     private const int TileColumns = 512;
+
+    // A tile is then at most 1 % of a thread's share, which is what it may wait for another at the end.
+    private const int TilesAWorker = 48;
 
     public void Run(in GemmCall call)
     {
         int kBlocks = (call.K + KBlock - 1) / KBlock;
         int kStep = RoundUp((call.K + kBlocks - 1) / kBlocks, 8);
-        for (int m0 = 0; m0 < call.M; m0 += MBlock)
+        int mBlocks = (int)((((long)call.M * kStep * sizeof(float)) + PackedABytes - 1) / PackedABytes);
+        int mStep = RoundUp((call.M + mBlocks - 1) / mBlocks, TKernel.Rows);
+        for (int m0 = 0; m0 < call.M; m0 += mStep)
         {
-            int m = Math.Min(MBlock, call.M - m0);
+            int m = Math.Min(mStep, call.M - m0);
             for (int k0 = 0; k0 < call.K; k0 += kStep)
             {
                 int k = Math.Min(kStep, call.K - k0);
@@ -48,6 +53,8 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
             }
         }
     }
+
+    private static int Tiles(int length, int tile) => (length + tile - 1) / tile;
 
     private static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
 
@@ -62,18 +69,23 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
         int bItems = (bPanels + PackWork.BPanelsAnItem - 1) / PackWork.BPanelsAnItem;
         workers.Run(new PackWork(call, m0, m, n0, n, k0, k, (nint)a, (nint)b, aItems), aItems + bItems);
 
-        // Enough tiles for an even split; the first rounding is to whole register tiles.
-        int rowTiles = Math.Max(1, (m + TileRows - 1) / TileRows);
-        int tileRows = RoundUp((m + rowTiles - 1) / rowTiles, TKernel.Rows);
-        rowTiles = (m + tileRows - 1) / tileRows;
-        int tileColumns = TileColumns;
-        while (workers.Workers > 1 && tileColumns > 2 * TKernel.Columns && rowTiles * ((n + tileColumns - 1) / tileColumns) < 8 * workers.Workers)
+        int tileRows = TileRows, tileColumns = Math.Min(TileColumns, RoundUp(n, TKernel.Columns));
+        while (workers.Workers > 1 && Tiles(m, tileRows) * Tiles(n, tileColumns) < TilesAWorker * workers.Workers
+            && (tileColumns > 2 * TKernel.Columns || tileRows > 4 * TKernel.Rows))
         {
-            tileColumns /= 2;
+            if (tileColumns > tileRows && tileColumns > 2 * TKernel.Columns)
+            {
+                tileColumns = RoundUp(tileColumns / 2, TKernel.Columns);
+            }
+            else
+            {
+                tileRows = RoundUp(tileRows / 2, TKernel.Rows);
+            }
         }
 
-        tileColumns = RoundUp(tileColumns, TKernel.Columns);
-        int columnTiles = (n + tileColumns - 1) / tileColumns;
+        // Even tiles rather than full ones and a rest.
+        tileRows = RoundUp((m + Tiles(m, tileRows) - 1) / Tiles(m, tileRows), TKernel.Rows);
+        int rowTiles = Tiles(m, tileRows), columnTiles = Tiles(n, tileColumns);
         workers.Run(
             new TileWork(call, m0, m, n0, n, k0, k, (nint)a, (nint)b, tileRows, tileColumns, columnTiles), rowTiles * columnTiles);
     }
