@@ -4,11 +4,8 @@ using System.Text;
 namespace Windtunnel.Text;
 
 /// <summary>Where a <see cref="BatchLoader"/> is in one source.</summary>
-/// <param name="Epoch">Passes completed.</param>
-/// <param name="Document">Position in this pass's permuted order of documents.</param>
-/// <param name="Offset">Tokens of that document already used as inputs.</param>
 /// <param name="Sequences">Sequences drawn from this source so far.</param>
-public sealed record SourceCursor(long Epoch = 0, long Document = 0, long Offset = 0, long Sequences = 0);
+public sealed record SourceCursor(long Sequences = 0);
 
 /// <summary>Where a <see cref="BatchLoader"/> is: all that is needed to go on from there.</summary>
 /// <param name="Sources">One cursor a source, in the dataset's order.</param>
@@ -19,9 +16,10 @@ public sealed record LoaderCursor(IReadOnlyList<SourceCursor> Sources)
 }
 
 /// <summary>
-/// Endless training batches. A source is read as one stream: all its documents in a pseudo-random order keyed by seed,
-/// source and epoch, then all again in another order, and so on. A sequence takes its T inputs where the last one stopped,
-/// with the token after each input as its target, so every token is an input exactly once an epoch.
+/// Endless training batches. A source is one stream: its documents end to end, again and again. A sequence is T inputs of the
+/// stream, with the token after each as its target, and the next one starts where it stops; so every token is an input exactly
+/// once an epoch. Those that start in the same epoch are drawn in a pseudo-random order keyed by seed, source and epoch: a long
+/// document is spread over the epoch, not fed batch after batch.
 /// Which source a sequence comes from is decided by the weights, without randomness: always the one furthest behind its
 /// share. A batch is the next B sequences, so their order does not depend on the batch size.
 /// </summary>
@@ -54,7 +52,7 @@ public sealed class BatchLoader
     public double Epoch => _sequences * (double)SequenceLength / _tokenCount;
 
     /// <summary>The place of the next sequence.</summary>
-    public LoaderCursor Cursor => new([.. _sources.Select(source => source.Cursor)]);
+    public LoaderCursor Cursor => new([.. _sources.Select(source => new SourceCursor(source.Sequences))]);
 
     /// <summary>Fills a batch.</summary>
     /// <param name="inputs">[B, T] row-major.</param>
@@ -79,14 +77,14 @@ public sealed class BatchLoader
     /// <exception cref="InvalidDataException">The cursor does not fit these sources.</exception>
     public void Seek(LoaderCursor cursor)
     {
-        if (cursor.Sources.Count != _sources.Length || !_sources.Zip(cursor.Sources, (source, at) => source.Contains(at)).All(fits => fits))
+        if (cursor.Sources.Count != _sources.Length || cursor.Sources.Any(source => source.Sequences < 0))
         {
             throw new InvalidDataException("the loader's cursor does not fit the dataset: resume with the data the run started with");
         }
 
         for (int i = 0; i < _sources.Length; i++)
         {
-            _sources[i].Cursor = cursor.Sources[i];
+            _sources[i].Sequences = cursor.Sources[i].Sequences;
         }
 
         _sequences = cursor.Sequences;
@@ -108,71 +106,23 @@ public sealed class BatchLoader
         return best;
     }
 
-    private sealed class SourceStream
+    private sealed class SourceStream(TrainingSource source, ulong seed)
     {
-        private readonly TrainingSource _source;
-        private readonly ulong _key;
-        private Permutation _order;
-        private long _epoch;
-        private long _document;
-        private long _offset;
+        private readonly ulong _key = SplitMix64.Hash(seed, BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes(source.Name))));
 
-        public SourceStream(TrainingSource source, ulong seed)
-        {
-            _source = source;
-            _key = SplitMix64.Hash(seed, BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes(source.Name))));
-            Cursor = new SourceCursor();
-        }
+        public long Sequences { get; set; }
 
-        public long Sequences { get; private set; }
-
-        public SourceCursor Cursor
-        {
-            get => new(_epoch, _document, _offset, Sequences);
-            set
-            {
-                (_epoch, _document, _offset, Sequences) = value;
-                _order = OrderOf(_epoch);
-            }
-        }
-
-        public bool Contains(SourceCursor at)
-        {
-            if (at.Epoch < 0 || at.Sequences < 0 || at.Offset < 0 || at.Document < 0 || at.Document >= _source.DocumentCount)
-            {
-                return false;
-            }
-
-            (long start, long end) = _source.Document(OrderOf(at.Epoch)[at.Document]);
-            return at.Offset < end - start;
-        }
-
-        /// <summary>Reads T + 1 tokens and moves on by T.</summary>
+        /// <summary>Reads the T + 1 tokens of the next sequence.</summary>
         public void Next(Span<int> window)
         {
-            for (int filled = 0; ;)
-            {
-                (long start, long end) = _source.Document(_order[_document]);
-                int taken = (int)Math.Min(end - start - _offset, window.Length - filled);
-                _source.Shard.ReadTokens(start + _offset, window.Slice(filled, taken));
-                filled += taken;
-                if (filled == window.Length)
-                {
-                    _offset += taken - 1;
-                    break;
-                }
-
-                _offset = 0;
-                if (++_document == _source.DocumentCount)
-                {
-                    _document = 0;
-                    _order = OrderOf(++_epoch);
-                }
-            }
-
+            long length = window.Length - 1, tokens = source.TokenCount, epoch = Sequences * length / tokens;
+            long first = FirstOf(epoch), count = FirstOf(epoch + 1) - first;
+            long sequence = first + new Permutation(count, SplitMix64.Hash(_key, (ulong)epoch))[Sequences - first];
+            source.Read(sequence * length % tokens, window);
             Sequences++;
-        }
 
-        private Permutation OrderOf(long epoch) => new(_source.DocumentCount, SplitMix64.Hash(_key, (ulong)epoch));
+            // The first sequence that starts in an epoch; one that starts in the epoch before may reach into it.
+            long FirstOf(long epoch) => ((epoch * tokens) + length - 1) / length;
+        }
     }
 }

@@ -9,6 +9,7 @@ namespace Windtunnel.Text;
 public sealed class TrainingSource
 {
     private readonly Permutation _subset;
+    private readonly long[] _ends;
 
     /// <param name="name">The source's name; it keys the order of documents.</param>
     /// <param name="shard">The documents; at least one.</param>
@@ -40,6 +41,14 @@ public sealed class TrainingSource
                 TokenCount += end - start;
             }
         }
+
+        _ends = new long[DocumentCount];
+        long tokens = 0;
+        for (long i = 0; i < DocumentCount; i++)
+        {
+            (long start, long end) = Document(i);
+            _ends[i] = tokens += end - start;
+        }
     }
 
     public string Name { get; }
@@ -56,4 +65,22 @@ public sealed class TrainingSource
 
     /// <summary>The place in the shard of a document of the subset, from 0: its first token, and the first after it.</summary>
     public (long Start, long End) Document(long index) => Shard.Document(_subset[index]);
+
+    /// <summary>Reads tokens of the subset's documents end to end; after the last comes the first again.</summary>
+    /// <param name="start">Tokens of the subset before the first that is read.</param>
+    /// <param name="tokens">Is filled.</param>
+    internal void Read(long start, Span<int> tokens)
+    {
+        int found = Array.BinarySearch(_ends, start);
+        long document = found < 0 ? ~found : found + 1;
+        long skipped = start - (document == 0 ? 0 : _ends[document - 1]);
+        while (!tokens.IsEmpty)
+        {
+            (long from, long end) = Document(document);
+            int taken = (int)Math.Min(end - from - skipped, tokens.Length);
+            Shard.ReadTokens(from + skipped, tokens[..taken]);
+            tokens = tokens[taken..];
+            (document, skipped) = ((document + 1) % DocumentCount, 0);
+        }
+    }
 }

@@ -109,7 +109,7 @@ internal static class QuickstartVerb
         long steps = Math.Max(StepsMin, Readable(seconds / step));
         long tokensAStep = config.Training.BatchSize * config.Training.SequenceLength;
         Console.WriteLine($"{step * 1e3:F0} ms for a step of {tokensAStep:N0} tokens");
-        Console.WriteLine($"  plan       {steps:N0} steps, {Quantity.Count(steps * tokensAStep)} tokens; the learning rate falls over the last {DecayShare:P0}\n");
+        Console.WriteLine($"  plan       {steps:N0} steps, {Quantity.Count(steps * tokensAStep)} tokens; learning rate falling over the last {DecayShare:0%}\n");
         return steps;
     }
 

@@ -15,14 +15,16 @@ public sealed class BatchLoaderTests : IDisposable
     [InlineData(1)]
     [InlineData(7)]
     [InlineData(500)]
+    [InlineData(9000)]
     public void Every_token_is_an_input_exactly_once_an_epoch_whatever_is_stopped_and_resumed(int sequenceLength)
     {
         const int Epochs = 5;
         TrainingSource source = Source("a", documents: 40, firstId: 0);
+        int tokens = (int)source.TokenCount;
         Random random = new(13);
-        List<int> inputs = [], targets = [];
+        List<(int[] Inputs, int[] Targets)> sequences = [];
         BatchLoader loader = new([source], sequenceLength, seed: 5);
-        while (inputs.Count < Epochs * source.TokenCount)
+        while ((long)sequences.Count * sequenceLength < Epochs * tokens)
         {
             if (random.Next(3) == 0)
             {
@@ -31,21 +33,63 @@ public sealed class BatchLoaderTests : IDisposable
                 loader.Seek(cursor);
             }
 
-            (int[] batchInputs, int[] batchTargets) = Next(loader, sequences: random.Next(4));
-            inputs.AddRange(batchInputs);
-            targets.AddRange(batchTargets);
+            int count = random.Next(4);
+            (int[] inputs, int[] targets) = Next(loader, count);
+            sequences.AddRange(inputs.Chunk(sequenceLength).Zip(targets.Chunk(sequenceLength)));
         }
 
-        Assert.Equal(inputs.Skip(1), targets.SkipLast(1));
-        Assert.Equal(inputs.Count / (double)source.TokenCount, loader.Epoch, 1e-9);
-        int[][] epochs = [.. inputs.Chunk((int)source.TokenCount).Take(Epochs)];
-        foreach (int[] epoch in epochs)
+        Assert.Equal(sequences.Count * (double)sequenceLength / tokens, loader.Epoch, 1e-9);
+
+        // The documents end to end, in the source's order: a sequence is as long a stretch of them as it has inputs.
+        int[] stream = [.. Enumerable.Range(0, (int)source.DocumentCount).SelectMany(i => Ids(source.Document(i)))];
+        int[] placeOf = new int[tokens];
+        foreach ((int place, int id) in stream.Index())
         {
-            Assert.Equal(Enumerable.Range(0, (int)source.TokenCount), epoch.Order());
-            Assert.Equal(40 - 1, epoch.Zip(epoch.Skip(1)).Count(pair => pair.Second != pair.First + 1 || IsStart(source, pair.Second)));
+            placeOf[id] = place;
         }
 
-        Assert.Equal(Epochs, epochs.Select(epoch => string.Join(',', epoch)).Distinct().Count());
+        Assert.All(sequences, sequence => Assert.Equal(
+            Enumerable.Range(placeOf[sequence.Inputs[0]], sequenceLength + 1).Select(place => stream[place % tokens]), [.. sequence.Inputs, sequence.Targets[^1]]));
+        Assert.All(sequences, sequence => Assert.Equal(sequence.Inputs.Skip(1), sequence.Targets.SkipLast(1)));
+
+        // All sequences that start in the first e epochs hold every token e times, and fewer than T tokens of the next epoch.
+        List<string> orders = [];
+        for (int epoch = 1, before = 0; epoch <= Epochs; epoch++)
+        {
+            int after = ((epoch * tokens) + sequenceLength - 1) / sequenceLength;
+            int[] times = new int[tokens];
+            foreach (int id in sequences.Take(after).SelectMany(sequence => sequence.Inputs))
+            {
+                times[id]++;
+            }
+
+            int spilled = (after * sequenceLength) - (epoch * tokens);
+            Assert.All(times.Index(), id => Assert.Equal((after * sequenceLength / tokens) + (placeOf[id.Index] < (after * sequenceLength % tokens) ? 1 : 0), id.Item));
+            Assert.InRange(spilled, 0, sequenceLength - 1);
+            orders.Add(string.Join(',', sequences[before..after].Select(sequence => placeOf[sequence.Inputs[0]] / Math.Max(1, sequenceLength))));
+            before = after;
+        }
+
+        if (tokens > 4 * sequenceLength)
+        {
+            Assert.Equal(Epochs, orders.Distinct().Count());
+        }
+    }
+
+    [Fact]
+    public void A_long_document_is_spread_over_the_epoch()
+    {
+        const int Short = 400, Length = 64, LongTokens = 100 * Length;
+        int[][] ids = [.. Enumerable.Range(0, Short).Select(i => Enumerable.Range(i * Length, Length).ToArray()), [.. Enumerable.Range(Short * Length, LongTokens)]];
+        _shards.Add(TokenShard.Open(TokenShardTests.Write(_folder.File("long.bin"), ids, Vocabulary)));
+        BatchLoader loader = new([new TrainingSource("long", _shards[^1])], Length, seed: 1);
+
+        // A fifth of the sequences is of the long document; in no batch of fifty are they fewer than a few or more than half.
+        for (int batch = 0; batch < 10; batch++)
+        {
+            int fromLong = Next(loader, sequences: 50).Inputs.Chunk(Length).Count(sequence => sequence[Length / 2] >= Short * Length);
+            Assert.InRange(fromLong, 2, 25);
+        }
     }
 
     [Fact]
@@ -127,8 +171,7 @@ public sealed class BatchLoaderTests : IDisposable
         BatchLoader loader = new([Source("a", 3, 0)], 8, seed: 1);
         LoaderCursor[] wrong =
         [
-            new([]), new([new SourceCursor(), new SourceCursor()]), new([new SourceCursor(Document: 3)]), new([new SourceCursor(Document: -1)]),
-            new([new SourceCursor(Offset: 1_000_000)]), new([new SourceCursor(Offset: -1)]), new([new SourceCursor(Epoch: -1)]), new([new SourceCursor(Sequences: -1)]),
+            new([]), new([new SourceCursor(), new SourceCursor()]), new([new SourceCursor(-1)]),
         ];
         Assert.All(wrong, cursor => Assert.Throws<InvalidDataException>(() => loader.Seek(cursor)));
         loader.Seek(loader.Cursor);
@@ -190,8 +233,7 @@ public sealed class BatchLoaderTests : IDisposable
         return (inputs, targets);
     }
 
-    private static bool IsStart(TrainingSource source, int token) =>
-        Enumerable.Range(0, (int)source.DocumentCount).Any(document => source.Document(document).Start == token);
+    private static IEnumerable<int> Ids((long Start, long End) document) => Enumerable.Range((int)document.Start, (int)(document.End - document.Start));
 
     private TrainingSource Source(string name, int documents, int firstId, double weight = 1) => new(name, Shard(name, documents, firstId), weight);
 
