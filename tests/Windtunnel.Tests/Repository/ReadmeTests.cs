@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Windtunnel.Cli;
@@ -76,6 +77,27 @@ public sealed partial class ReadmeTests
                 line.StartsWith(Tool, StringComparison.Ordinal) || line.StartsWith(ToolFromSource, StringComparison.Ordinal)
                 || line == "dotnet test -c Release" || line == $"windtunnel() {{ {ToolFromSource}\"$@\"; }}",
                 line));
+    }
+
+    [Fact]
+    public void The_readmes_tour_runs_as_it_is_written()
+    {
+        using TemporaryFolder folder = new();
+        Directory.CreateSymbolicLink(folder.File("configs"), Path.Combine(Root, "configs"));
+        string readme = File.ReadAllText(Path.Combine(Root, "README.md"));
+        Match tour = Assert.Single(Fences().Matches(readme), block => block.Groups["code"].Value.StartsWith("windtunnel train ", StringComparison.Ordinal));
+        foreach (string command in tour.Groups["code"].Value.Trim().Split('\n'))
+        {
+            ProcessStartInfo start = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), .. Words(command[Tool.Length..])])
+            {
+                WorkingDirectory = folder.Path, RedirectStandardOutput = true, RedirectStandardError = true,
+            };
+            using Process process = Process.Start(start)!;
+            Task<string> errors = process.StandardError.ReadToEndAsync();
+            string output = process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            Assert.True(process.ExitCode == 0 && output.Length > 0 && errors.Result.Length == 0, $"{command}: exit code {process.ExitCode}\n{output}\n{errors.Result}");
+        }
     }
 
     [Fact]
