@@ -80,7 +80,7 @@ public sealed partial class ReadmeTests
     }
 
     [Fact]
-    public void The_readmes_tour_runs_as_it_is_written()
+    public async Task The_readmes_tour_runs_as_it_is_written()
     {
         using TemporaryFolder folder = new();
         Directory.CreateSymbolicLink(folder.File("configs"), Path.Combine(Root, "configs"));
@@ -94,9 +94,9 @@ public sealed partial class ReadmeTests
             };
             using Process process = Process.Start(start)!;
             Task<string> errors = process.StandardError.ReadToEndAsync();
-            string output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            Assert.True(process.ExitCode == 0 && output.Length > 0 && errors.Result.Length == 0, $"{command}: exit code {process.ExitCode}\n{output}\n{errors.Result}");
+            string output = await process.StandardOutput.ReadToEndAsync();
+            await process.WaitForExitAsync();
+            Assert.True(process.ExitCode == 0 && output.Length > 0 && (await errors).Length == 0, $"{command}: exit code {process.ExitCode}\n{output}\n{await errors}");
         }
     }
 
