@@ -46,7 +46,7 @@ internal static class LossChart
         }
 
         int columns = Math.Max(8, width - LabelWidth - 2);
-        double?[] means = losses.Count < 2 ? [] : Means(losses, 2 * columns);
+        double?[] means = losses.Count < 2 ? [] : Means(losses, columns);
         if (means.OfType<double>().Count() < 2)
         {
             return "";
@@ -55,8 +55,8 @@ internal static class LossChart
         // The first drop from chance would flatten all that follows, so the plot starts below it.
         double top = means[(means.Length / 25)..].OfType<double>().First();
         double lowest = means.OfType<double>().Concat(heldOut.Select(point => point.Value)).Min();
-        double tick = new[] { 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5 }.First(candidate => (top - lowest) / candidate <= 6 || candidate == 5);
-        double high = (Math.Floor(top / tick) + 1) * tick, low = Math.Floor(lowest / tick) * tick;
+        double margin = Math.Max(0.01, 0.03 * (top - lowest)), high = top + margin, low = lowest - margin;
+        double tick = new[] { 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5 }.First(candidate => (high - low) / candidate <= 8 || candidate == 5);
         long tokens = losses[^1].Tokens;
 
         char[,] cells = Curve(means, height, columns, low, high);
@@ -122,11 +122,11 @@ internal static class LossChart
 
             double y = (high - mean) / (high - low) * 4 * height;
             (int X, double Y) start = before ?? (x, y);
-            int steps = Math.Max(1, Math.Max(x - start.X, (int)Math.Abs(y - start.Y)));
+            int steps = Math.Max(1, Math.Max(2 * (x - start.X), (int)Math.Abs(y - start.Y)));
             for (int i = 0; i <= steps; i++)
             {
                 double share = (double)i / steps;
-                Dot((int)Math.Round(start.X + (share * (x - start.X))), (int)Math.Floor(start.Y + (share * (y - start.Y))));
+                Dot((int)Math.Round(2 * (start.X + (share * (x - start.X)))), (int)Math.Floor(start.Y + (share * (y - start.Y))));
             }
 
             before = (x, y);
