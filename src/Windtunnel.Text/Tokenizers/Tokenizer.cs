@@ -16,6 +16,13 @@ public abstract record TokenizerOptions
     /// <summary>Builds the tokenizer, from the documents where it is learned from text.</summary>
     public abstract Tokenizer Train(IEnumerable<string> documents);
 
+    /// <summary>Checks all that can be checked without a document or file.</summary>
+    /// <param name="path">Where the options stand in the config, for the message.</param>
+    /// <exception cref="ValidationException">An option is out of range.</exception>
+    public virtual void Validate(string path = "tokenizer")
+    {
+    }
+
     /// <summary>The vocabulary of the built tokenizer, without any document; where it is learned from text, the most it can have.</summary>
     public virtual int VocabularySizeMax() => Train([]).VocabularySize;
 
@@ -30,16 +37,18 @@ public sealed record FileTokenizerOptions(string Path = "tokenizer.json") : Toke
     public override Tokenizer Train(IEnumerable<string> documents) =>
         File.Exists(Path) ? Tokenizer.Load(Path) : throw new ValidationException($"tokenizer file: '{Path}' does not exist: correct path");
 
-    public override string Fingerprint() => $"file {Convert.ToHexStringLower(Train([]).Sha256)}";
+    public override string Fingerprint() => Fingerprint(Convert.ToHexStringLower(Train([]).Sha256));
+
+    internal static string Fingerprint(string sha256) => $"file {sha256}";
 }
 
 /// <summary>
 /// Text to token ids and back. Encoding is total and lossless: any bytes, valid UTF-8 or not, decode to themselves, and
-/// no text, not even a special token's literal, encodes to a special token. Instances are safe to share between threads.
+/// no text, not even a special token's name, encodes to a special token. Instances are safe to share between threads.
 /// </summary>
 public abstract class Tokenizer
 {
-    /// <summary>The literal of the one special token, in saved files.</summary>
+    /// <summary>The name of the special token that every tokenizer has.</summary>
     public const string EndOfText = "<|endoftext|>";
 
     private byte[]? _sha256;
@@ -50,7 +59,10 @@ public abstract class Tokenizer
     /// <summary>The id that ends every document; text never encodes to it. The last id where the tokenizer is trained here.</summary>
     public abstract int EndOfTextId { get; }
 
-    /// <summary>Bytes of text a token stands for, by id; 0 for the special token.</summary>
+    /// <summary>Ids by name of the tokens that stand for no text and that no text encodes to, the end-of-text token included.</summary>
+    public virtual IReadOnlyDictionary<string, int> SpecialTokens => new Dictionary<string, int> { [EndOfText] = EndOfTextId };
+
+    /// <summary>Bytes of text a token stands for, by id; 0 for a special token.</summary>
     public abstract ReadOnlySpan<int> TokenByteLengths { get; }
 
     /// <summary>SHA-256 of the tokenizer.json that <see cref="Save"/> writes.</summary>
@@ -59,7 +71,7 @@ public abstract class Tokenizer
     /// <summary>Appends the ids of bytes, usually UTF-8.</summary>
     public abstract void Encode(ReadOnlySpan<byte> text, List<int> ids);
 
-    /// <summary>The bytes of a token; none for the special token.</summary>
+    /// <summary>The bytes of a token; none for a special token.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
     public abstract ReadOnlySpan<byte> TokenBytes(int id);
 
