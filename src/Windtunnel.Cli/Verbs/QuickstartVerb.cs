@@ -18,7 +18,9 @@ namespace Windtunnel.Cli.Verbs;
 /// <summary>From raw text to a small language model and a few of its sentences, in one command and about two minutes.</summary>
 internal static class QuickstartVerb
 {
-    private const int StepsMin = 20;
+    // Validation falls on eighths of the run, the decay on its last quarter: whole steps, and a number that can be read.
+    private const int StepsMultiple = 40;
+
     private const double DecayShare = 0.25;
     private const double WarmUpSeconds = 3, MeasurementSeconds = 4;
 
@@ -67,7 +69,7 @@ internal static class QuickstartVerb
         }
 
         Console.WriteLine($"From raw text to a small language model, with about {minutes:0.##} minutes of training.\n");
-        long steps = Prepare(Recipe(StepsMin) with { Threads = threads }, places, minutes * 60);
+        long steps = Prepare(Recipe(StepsMultiple) with { Threads = threads }, places, minutes * 60);
         RunConfig config = Recipe(steps) with { Threads = threads };
         TrainingDisplay display = TrainingDisplay.For(config with { Logging = new LoggingOptions(Every: (int)Math.Max(1, steps / 20)) });
         TrainingRun run = TrainingRun.Start(config, new ConfigOrigin(null, []), places, display);
@@ -106,7 +108,7 @@ internal static class QuickstartVerb
         double haste = Math.Min(1, seconds / 60);
         Steps(trainer, haste * WarmUpSeconds);
         double step = Steps(trainer, haste * MeasurementSeconds);
-        long steps = Math.Max(StepsMin, Readable(seconds / step));
+        long steps = Math.Max(1, (long)(seconds / step / StepsMultiple)) * StepsMultiple;
         long tokensAStep = config.Training.BatchSize * config.Training.SequenceLength;
         Console.WriteLine($"{step * 1e3:F0} ms for a step of {tokensAStep:N0} tokens");
         Console.WriteLine($"  plan       {steps:N0} steps, {Quantity.Count(steps * tokensAStep)} tokens; learning rate falling over the last {DecayShare:0%}\n");
@@ -129,13 +131,6 @@ internal static class QuickstartVerb
         return seconds[seconds.Count / 2];
     }
 
-    /// <summary>Rounded down to two digits: 1,347 steps are 1,300.</summary>
-    private static long Readable(double steps)
-    {
-        double unit = Math.Pow(10, Math.Max(0, Math.Floor(Math.Log10(Math.Max(1, steps))) - 1));
-        return (long)(Math.Floor(steps / unit) * unit);
-    }
-
     /// <summary>The model's bits per byte beside those of the compressors everyone has.</summary>
     private static void Compare(RunFolder folder, RunConfig config, RunPlaces places)
     {
@@ -149,7 +144,7 @@ internal static class QuickstartVerb
         Show("this model", model);
         Show("brotli -11", Compressed(text, stream => new BrotliStream(stream, CompressionLevel.SmallestSize, leaveOpen: true)) * 8.0 / text.Length);
         Show("gzip -9", Compressed(text, stream => new GZipStream(stream, CompressionLevel.SmallestSize, leaveOpen: true)) * 8.0 / text.Length);
-        Console.WriteLine($"\nThe compressors see these bytes alone; the model has learned from other text of the kind.");
+        Console.WriteLine($"\nThe compressors see these bytes alone; the model has read others like them.");
 
         static void Show(string name, double bits) => Console.WriteLine($"  {name,-10} {bits:F3} {new string('▇', (int)Math.Round(bits * 16))}");
     }
@@ -175,7 +170,7 @@ internal static class QuickstartVerb
         foreach (string prompt in s_prompts)
         {
             using StringWriter text = new();
-            SampleWriter.Continue(text, sampler, trained.Tokenizer, prompt, new SamplingOptions(Temperature: 0.7, TokensMax: 70));
+            SampleWriter.Continue(text, sampler, trained.Tokenizer, prompt, new SamplingOptions(TokensMax: 70));
             Console.WriteLine();
             console.Write(new Padder(new Spectre.Console.Text($"{prompt} ▸{text}".TrimEnd())).Padding(2, 0));
         }
@@ -187,7 +182,7 @@ internal static class QuickstartVerb
         string data = elsewhere + (places.Data == "data" ? "" : $" --data {places.Data}");
         Console.WriteLine($"""
 
-            The run is in {Path.Combine(places.Runs, run)}: weights, tokenizer, config and metrics. What to try next:
+            All of it is in {Path.Combine(places.Runs, run)}. What to try next:
 
               windtunnel sample {run}{elsewhere} --prompt "Returns the" --count 3
               windtunnel runs show {run}{elsewhere}
