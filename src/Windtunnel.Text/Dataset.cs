@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -14,7 +15,12 @@ namespace Windtunnel.Text;
 /// <param name="Weight">Share of the training sequences, relative to the other sources.</param>
 /// <param name="SubsetTokens">Train on a random subset of the documents with this many tokens; null: on all.</param>
 /// <param name="Name">What its files and metrics are called; null: the corpus's type.</param>
-public sealed record SourceOptions(CorpusOptions? Corpus = null, double Weight = 1, long? SubsetTokens = null, string? Name = null);
+public sealed record SourceOptions(CorpusOptions? Corpus = null, double Weight = 1, long? SubsetTokens = null, string? Name = null)
+{
+    internal CorpusOptions CorpusOrDefault => Corpus ?? new DotnetDocsCorpusOptions();
+
+    internal string NameOrDefault => Name ?? CorpusOrDefault.TypeName;
+}
 
 /// <summary>What to train on: one corpus, or a mixture.</summary>
 /// <param name="Corpus">The corpus, where there is one; null: dotnet-docs.</param>
@@ -33,6 +39,41 @@ public sealed record DataOptions(
 {
     /// <summary>How text becomes tokens.</summary>
     public TokenizerOptions Tokenizer { get; init; } = Tokenizer ?? new BpeTokenizerOptions();
+
+    internal SourceOptions[] Mixture => Sources ?? [new SourceOptions(Corpus, SubsetTokens: SubsetTokens)];
+
+    /// <summary>Checks all that can be checked without a file.</summary>
+    /// <exception cref="ValidationException">An option is wrong; the message starts with its path, such as data.corpus.documents.</exception>
+    public void Validate()
+    {
+        Require(ValidationFraction is >= 0 and < 1, "validationFraction", $"{ValidationFraction} must be at least 0 and below 1");
+        Require(Sources is null || (Corpus is null && SubsetTokens is null), "sources", "excludes corpus and subsetTokens: move them into sources");
+        Require(Sources is not { Length: 0 }, "sources", "is empty: name at least one, or leave it out");
+        HashSet<string> names = new(StringComparer.OrdinalIgnoreCase);
+        foreach ((int index, SourceOptions? source) in Mixture.Index())
+        {
+            string prefix = Sources is null ? "" : $"sources[{index}].";
+            Require(source is not null, $"sources[{index}]", "is null: describe a source, or remove it");
+            Require(source.Weight > 0 && double.IsFinite(source.Weight), $"{prefix}weight", $"{source.Weight} must be a positive number");
+            Require(source.SubsetTokens is null or >= 1, $"{prefix}subsetTokens", $"{source.SubsetTokens} must be at least 1");
+            string name = source.NameOrDefault;
+            Require(
+                name.Length is >= 1 and <= 64 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'),
+                $"{prefix}name", $"'{name}' must be 1 to 64 letters, digits, - or _");
+            Require(names.Add(name), $"{prefix}name", $"two sources are named '{name}': set each one's name");
+            source.CorpusOrDefault.Validate($"data.{prefix}corpus");
+        }
+
+        Tokenizer.Validate("data.tokenizer");
+
+        static void Require([DoesNotReturnIf(false)] bool holds, string name, string problem)
+        {
+            if (!holds)
+            {
+                throw new ValidationException($"data.{name}: {problem}");
+            }
+        }
+    }
 }
 
 /// <summary>What a prepared split holds.</summary>
@@ -111,22 +152,38 @@ public sealed class Dataset : IDisposable
     /// <exception cref="InvalidDataException">A source, or the prepared folder, is damaged.</exception>
     public static Dataset Prepare(DataOptions options, string root, Action<string>? progress = null)
     {
-        if (options.ValidationFraction is not (>= 0 and < 1))
-        {
-            throw new ValidationException($"data: validationFraction {options.ValidationFraction} is out of range: use 0 to less than 1");
-        }
-
-        List<Source> sources = Sources(options);
-        TokenizerOptions tokenizer = options.Tokenizer;
-        string key = Key(options, sources, tokenizer);
+        options.Validate();
+        List<Source> sources = [.. options.Mixture.Select(source => new Source(source.NameOrDefault, source.CorpusOrDefault.Build()))];
+        string key = Key(options.ValidationFraction, options.Tokenizer.Fingerprint(), sources.Select(source => (source.Name, source.Fingerprint)));
         string name = string.Join('+', sources.Select(source => source.Name));
         string folder = Path.Combine(root, $"{name[..Math.Min(name.Length, 64)]}-{key[..12]}");
         if (!File.Exists(ManifestPath(folder)))
         {
-            Build(folder, key, options, sources, tokenizer, progress);
+            Build(folder, key, options, sources, progress);
         }
 
-        return Open(folder, key, options, sources);
+        return Open(folder, ReadManifest(folder), key, options);
+    }
+
+    /// <summary>Opens a prepared dataset without its corpora, which may be gone or have changed since.</summary>
+    /// <param name="folder">The <see cref="Folder"/> of a dataset that was prepared.</param>
+    /// <param name="options">The options it was prepared with; weights and subsets may differ.</param>
+    /// <exception cref="ValidationException">An option is wrong, or nothing is prepared there.</exception>
+    /// <exception cref="InvalidDataException">The folder is damaged, or was prepared with other options.</exception>
+    public static Dataset Open(string folder, DataOptions options)
+    {
+        options.Validate();
+        if (!File.Exists(ManifestPath(folder)))
+        {
+            throw new ValidationException($"data: {folder} holds no prepared dataset: prepare it again, or restore the folder");
+        }
+
+        DatasetManifest manifest = ReadManifest(folder);
+        string tokenizer = options.Tokenizer is FileTokenizerOptions
+            ? FileTokenizerOptions.Fingerprint(manifest.TokenizerSha256)
+            : options.Tokenizer.Fingerprint();
+        string key = Key(options.ValidationFraction, tokenizer, manifest.Sources.Select(source => (source.Name, source.Fingerprint)));
+        return Open(folder, manifest, key, options);
     }
 
     public void Dispose()
@@ -137,51 +194,22 @@ public sealed class Dataset : IDisposable
         }
     }
 
-    private static List<Source> Sources(DataOptions options)
-    {
-        if (options.Sources is not null && (options.Corpus is not null || options.SubsetTokens is not null))
-        {
-            throw new ValidationException("data: sources excludes corpus and subsetTokens: move them into sources");
-        }
-
-        SourceOptions[] described = options.Sources ?? [new SourceOptions(options.Corpus, SubsetTokens: options.SubsetTokens)];
-        List<Source> sources = [];
-        foreach (SourceOptions source in described)
-        {
-            Corpus corpus = (source.Corpus ?? new DotnetDocsCorpusOptions()).Build();
-            string name = source.Name ?? corpus.Name;
-            if (name.Length is 0 or > 64 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'))
-            {
-                throw new ValidationException($"data: source name '{name}' must be 1 to 64 letters, digits, - or _");
-            }
-
-            if (sources.Any(other => other.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
-            {
-                throw new ValidationException($"data: two sources are named '{name}': set each one's name");
-            }
-
-            sources.Add(new Source(name, corpus, corpus.Fingerprint(), source));
-        }
-
-        return sources.Count > 0 ? sources : throw new ValidationException("data: sources is empty: name at least one, or leave it out");
-    }
-
-    private static string Key(DataOptions options, List<Source> sources, TokenizerOptions tokenizer)
+    private static string Key(double validationFraction, string tokenizer, IEnumerable<(string Name, string Fingerprint)> sources)
     {
         string content = string.Join('\n',
-            [$"windtunnel dataset {Format}", $"{options.ValidationFraction:r}", tokenizer.Fingerprint(), .. sources.Select(source => $"{source.Name}: {source.Fingerprint}")]);
+            [$"windtunnel dataset {Format}", $"{validationFraction:r}", tokenizer, .. sources.Select(source => $"{source.Name}: {source.Fingerprint}")]);
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(content)));
     }
 
     private static void Build(
-        string folder, string key, DataOptions options, List<Source> sources, TokenizerOptions tokenizerOptions, Action<string>? progress)
+        string folder, string key, DataOptions options, List<Source> sources, Action<string>? progress)
     {
         string work = $"{folder}.tmp-{Guid.NewGuid():n}";
         Directory.CreateDirectory(work);
         try
         {
             progress?.Invoke("building the tokenizer");
-            Tokenizer tokenizer = tokenizerOptions.Train(
+            Tokenizer tokenizer = options.Tokenizer.Train(
                 sources.SelectMany(source => source.Texts()).Where(text => !IsHeldOut(text, options.ValidationFraction)));
             tokenizer.Save(TokenizerPath(work));
 
@@ -260,13 +288,13 @@ public sealed class Dataset : IDisposable
         }
     }
 
-    private static Dataset Open(string folder, string key, DataOptions options, List<Source> sources)
+    private static Dataset Open(string folder, DatasetManifest manifest, string key, DataOptions options)
     {
         List<TokenShard> opened = [];
         try
         {
-            DatasetManifest manifest = ReadManifest(folder);
-            if (manifest.Format != Format || manifest.Key != key || !manifest.Sources.Select(source => source.Name).SequenceEqual(sources.Select(source => source.Name)))
+            if (manifest.Format != Format || manifest.Key != key
+                || !manifest.Sources.Select(source => source.Name).SequenceEqual(options.Mixture.Select(source => source.NameOrDefault)))
             {
                 throw new InvalidDataException($"{ManifestPath(folder)} describes another dataset: delete the folder to prepare it again");
             }
@@ -279,14 +307,14 @@ public sealed class Dataset : IDisposable
 
             List<TrainingSource> training = [];
             List<ValidationSource> validation = [];
-            foreach ((Source source, SourceManifest counts) in sources.Zip(manifest.Sources))
+            foreach ((SourceOptions source, SourceManifest counts) in options.Mixture.Zip(manifest.Sources))
             {
-                TokenShard train = OpenShard(TrainPath(folder, source.Name), counts.Train);
-                training.Add(new TrainingSource(source.Name, train, source.Options.Weight, source.Options.SubsetTokens, options.SubsetSeed));
-                TokenShard heldOut = OpenShard(ValidationPath(folder, source.Name), counts.Validation);
+                TokenShard train = OpenShard(TrainPath(folder, counts.Name), counts.Train);
+                training.Add(new TrainingSource(counts.Name, train, source.Weight, source.SubsetTokens, options.SubsetSeed));
+                TokenShard heldOut = OpenShard(ValidationPath(folder, counts.Name), counts.Validation);
                 if (heldOut.DocumentCount > 0)
                 {
-                    validation.Add(new ValidationSource(source.Name, heldOut, tokenizer));
+                    validation.Add(new ValidationSource(counts.Name, heldOut, tokenizer));
                 }
             }
 
@@ -322,7 +350,8 @@ public sealed class Dataset : IDisposable
         try
         {
             using FileStream stream = File.OpenRead(ManifestPath(folder));
-            return JsonSerializer.Deserialize<DatasetManifest>(stream, s_json) ?? throw new JsonException("it is null");
+            DatasetManifest? manifest = JsonSerializer.Deserialize<DatasetManifest>(stream, s_json);
+            return manifest is not null && manifest.Sources.All(source => source is not null) ? manifest : throw new JsonException("it is null");
         }
         catch (Exception e) when (e is JsonException or NotSupportedException)
         {
@@ -338,8 +367,10 @@ public sealed class Dataset : IDisposable
 
     private static string ValidationPath(string folder, string source) => Path.Combine(folder, $"{source}.val.bin");
 
-    private sealed record Source(string Name, Corpus Corpus, string Fingerprint, SourceOptions Options)
+    private sealed record Source(string Name, Corpus Corpus)
     {
+        public string Fingerprint { get; } = Corpus.Fingerprint();
+
         public IEnumerable<string> Texts() => Corpus.Documents().Select(document => document.Text).Where(text => text.Length > 0);
     }
 }

@@ -42,6 +42,7 @@ internal static class TokenizerVerb
     private static int Train(ParseResult parsed)
     {
         RunConfig config = ConfigWords.Parse(parsed, s_words).Load();
+        config.Data.Validate();
         CorpusOptions?[] corpora = config.Data.Sources is { } sources ? [.. sources.Select(source => source.Corpus)] : [config.Data.Corpus];
         IEnumerable<string> texts = corpora.SelectMany(corpus => (corpus ?? new DotnetDocsCorpusOptions()).Build().Documents())
             .Select(document => document.Text).Where(text => text.Length > 0 && !Dataset.IsHeldOut(text, config.Data.ValidationFraction));

@@ -31,8 +31,6 @@ public sealed class DotnetDocsCorpus : Corpus
         }
     }
 
-    public override string Name => "dotnet-docs";
-
     public override IEnumerable<Document> Documents()
     {
         HashSet<string> seen = [];

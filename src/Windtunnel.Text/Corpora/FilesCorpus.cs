@@ -13,6 +13,14 @@ namespace Windtunnel.Text.Corpora;
 public sealed record FilesCorpusOptions(string[]? Paths = null, string Field = "text") : CorpusOptions
 {
     public override Corpus Build() => new FilesCorpus(this);
+
+    public override void Validate(string path = "corpus")
+    {
+        if (Paths is not { Length: > 0 } || Paths.Any(string.IsNullOrEmpty))
+        {
+            throw new ValidationException($"{path}.paths: is empty or has an empty entry: name at least one file or glob, such as data/**/*.txt");
+        }
+    }
 }
 
 /// <summary>
@@ -31,16 +39,10 @@ public sealed class FilesCorpus : Corpus
     /// <exception cref="ValidationException">No path is given, or one matches no text file.</exception>
     public FilesCorpus(FilesCorpusOptions options)
     {
+        options.Validate();
         _field = options.Field;
-        if (options.Paths is not { Length: > 0 })
-        {
-            throw new ValidationException("corpus files: paths is empty: name at least one file or glob, such as data/**/*.txt");
-        }
-
-        Files = [.. options.Paths.SelectMany(Matches).Distinct().Order(StringComparer.Ordinal)];
+        Files = [.. options.Paths!.SelectMany(Matches).Distinct().Order(StringComparer.Ordinal)];
     }
-
-    public override string Name => "files";
 
     /// <summary>The files read, in order.</summary>
     public IReadOnlyList<string> Files { get; }

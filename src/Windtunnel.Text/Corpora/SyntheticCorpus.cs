@@ -19,6 +19,23 @@ public sealed record SyntheticCorpusOptions(
     ulong Seed = 0) : CorpusOptions
 {
     public override Corpus Build() => new SyntheticCorpus(this);
+
+    public override void Validate(string path = "corpus")
+    {
+        Require(Documents >= 1, "documents", Documents, "at least 1");
+        Require(SentencesPerDocument is >= 1 and <= 100_000, "sentencesPerDocument", SentencesPerDocument, "between 1 and 100000");
+        Require(VocabularySize is >= 1 and <= 1_000_000, "vocabularySize", VocabularySize, "between 1 and 1000000");
+        Require(ZipfExponent is >= 0 and <= 10, "zipfExponent", ZipfExponent, "between 0 and 10");
+        Require(MaxDepth is >= 0 and <= 100, "maxDepth", MaxDepth, "between 0 and 100");
+
+        void Require<T>(bool holds, string name, T value, string expected)
+        {
+            if (!holds)
+            {
+                throw new ValidationException($"{path}.{name}: {value} must be {expected}");
+            }
+        }
+    }
 }
 
 /// <summary>
@@ -61,11 +78,7 @@ public sealed class SyntheticCorpus : Corpus
     /// <exception cref="ValidationException">An option is out of range.</exception>
     public SyntheticCorpus(SyntheticCorpusOptions options)
     {
-        Require(options.Documents >= 1, "documents must be at least 1");
-        Require(options.SentencesPerDocument is >= 1 and <= 100_000, "sentencesPerDocument must be 1 to 100000");
-        Require(options.VocabularySize is >= 1 and <= 1_000_000, "vocabularySize must be 1 to 1000000");
-        Require(options.ZipfExponent is >= 0 and <= 10, "zipfExponent must be 0 to 10");
-        Require(options.MaxDepth is >= 0 and <= 100, "maxDepth must be 0 to 100");
+        options.Validate();
         _options = options;
         _stems = [.. Enumerable.Range(0, options.VocabularySize).Select(Stem)];
         _ranks = _stems.Index().ToDictionary(stem => stem.Item, stem => stem.Index);
@@ -81,8 +94,6 @@ public sealed class SyntheticCorpus : Corpus
 
         (ExpectedBitsPerDocument, ExpectedBytesPerDocument) = Expectations();
     }
-
-    public override string Name => "synthetic";
 
     /// <summary>Mean of -log2 of a document's probability.</summary>
     public double ExpectedBitsPerDocument { get; }
@@ -116,7 +127,7 @@ public sealed class SyntheticCorpus : Corpus
         }
     }
 
-    public override string Fingerprint() => $"{Name} 1 {_options}";
+    public override string Fingerprint() => $"synthetic 1 {_options}";
 
     /// <summary>-log2 of the probability of a document under the grammar, by parsing it.</summary>
     /// <exception cref="InvalidDataException">The text is not in the language, agreement included.</exception>
@@ -190,14 +201,6 @@ public sealed class SyntheticCorpus : Corpus
         }
 
         return stem;
-    }
-
-    private static void Require(bool condition, string message)
-    {
-        if (!condition)
-        {
-            throw new ValidationException($"corpus synthetic: {message}");
-        }
     }
 
     private sealed class Parser(SyntheticCorpus language, string[] words)

@@ -16,9 +16,19 @@ public sealed record BpeTokenizerOptions(int VocabularySize = 4096, SplitPattern
     }
 
     /// <exception cref="ValidationException">The vocabulary size is out of range.</exception>
-    public override int VocabularySizeMax() => VocabularySize is >= 257 and <= TokenizerJson.VocabularySizeMax
-        ? VocabularySize
-        : throw new ValidationException($"tokenizer bpe: vocabularySize {VocabularySize} is out of range: use 257 to {TokenizerJson.VocabularySizeMax}");
+    public override int VocabularySizeMax()
+    {
+        Validate();
+        return VocabularySize;
+    }
+
+    public override void Validate(string path = "tokenizer")
+    {
+        if (VocabularySize is < 257 or > TokenizerJson.VocabularySizeMax)
+        {
+            throw new ValidationException($"{path}.vocabularySize: {VocabularySize} must be between 257 and {TokenizerJson.VocabularySizeMax}");
+        }
+    }
 }
 
 /// <summary>

@@ -16,6 +16,13 @@ public abstract record TokenizerOptions
     /// <summary>Builds the tokenizer, from the documents where it is learned from text.</summary>
     public abstract Tokenizer Train(IEnumerable<string> documents);
 
+    /// <summary>Checks all that can be checked without a document or file.</summary>
+    /// <param name="path">Where the options stand in the config, for the message.</param>
+    /// <exception cref="ValidationException">An option is out of range.</exception>
+    public virtual void Validate(string path = "tokenizer")
+    {
+    }
+
     /// <summary>The vocabulary of the built tokenizer, without any document; where it is learned from text, the most it can have.</summary>
     public virtual int VocabularySizeMax() => Train([]).VocabularySize;
 
@@ -30,7 +37,9 @@ public sealed record FileTokenizerOptions(string Path = "tokenizer.json") : Toke
     public override Tokenizer Train(IEnumerable<string> documents) =>
         File.Exists(Path) ? Tokenizer.Load(Path) : throw new ValidationException($"tokenizer file: '{Path}' does not exist: correct path");
 
-    public override string Fingerprint() => $"file {Convert.ToHexStringLower(Train([]).Sha256)}";
+    public override string Fingerprint() => Fingerprint(Convert.ToHexStringLower(Train([]).Sha256));
+
+    internal static string Fingerprint(string sha256) => $"file {sha256}";
 }
 
 /// <summary>

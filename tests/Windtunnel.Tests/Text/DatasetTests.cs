@@ -167,17 +167,69 @@ public sealed class DatasetTests : IDisposable
     }
 
     [Fact]
+    public void A_prepared_folder_opens_by_itself_when_corpus_and_tokenizer_file_are_gone()
+    {
+        string text = _folder.Write("a.jsonl", string.Concat(Enumerable.Range(0, 300).Select(i => $"{{\"text\":\"line number {i}\"}}\n")));
+        string tokenizer = _folder.File("saved.json");
+        new BpeTokenizerOptions(300).Train(["line number 1 line number 2"]).Save(tokenizer);
+        DataOptions options = new(new FilesCorpusOptions([text]), Tokenizer: new FileTokenizerOptions(tokenizer), ValidationFraction: 0.1);
+        using Dataset prepared = Dataset.Prepare(options, _folder.File("data"));
+        File.Delete(text);
+        File.Delete(tokenizer);
+        Assert.Throws<ValidationException>(() => Dataset.Prepare(options, _folder.File("data")));
+
+        using (Dataset opened = Dataset.Open(prepared.Folder, options with { SubsetTokens = 100 }))
+        {
+            Assert.Equal(prepared.Manifest.Key, opened.Manifest.Key);
+            Assert.Equal(prepared.Tokenizer.Sha256, opened.Tokenizer.Sha256);
+            Assert.Equal(prepared.Validation[0].Shard.Sha256, opened.Validation[0].Shard.Sha256);
+            Assert.InRange(opened.Training[0].TokenCount, 100, 150);
+        }
+
+        Assert.Throws<InvalidDataException>(() => Dataset.Open(prepared.Folder, options with { ValidationFraction = 0.2 }));
+        Assert.Throws<InvalidDataException>(() => Dataset.Open(prepared.Folder, options with { Tokenizer = new BpeTokenizerOptions() }));
+        Assert.Throws<InvalidDataException>(() => Dataset.Open(prepared.Folder, options with { Corpus = new SyntheticCorpusOptions() }));
+        Assert.Throws<ValidationException>(() => Dataset.Open(_folder.File("absent"), options));
+        string shard = Path.Combine(prepared.Folder, "files.train.bin");
+        File.WriteAllBytes(shard, [.. File.ReadAllBytes(shard)[..^1], 1]);
+        Assert.Contains(shard, Assert.Throws<InvalidDataException>(() => Dataset.Open(prepared.Folder, options)).Message);
+        string manifest = Path.Combine(prepared.Folder, "dataset.json");
+        File.WriteAllText(manifest, """{"format":1,"key":"","tokenizerSha256":"","vocabularySize":1,"sources":[null],"options":{}}""");
+        Assert.Contains(manifest, Assert.Throws<InvalidDataException>(() => Dataset.Open(prepared.Folder, options)).Message);
+    }
+
+    [Fact]
+    public void Wrong_options_are_named_by_their_path()
+    {
+        SyntheticCorpusOptions corpus = new();
+        Refused("data.validationFraction: 1 ", new DataOptions(ValidationFraction: 1));
+        Refused("data.validationFraction: NaN ", new DataOptions(ValidationFraction: double.NaN));
+        Refused("data.sources: is empty", new DataOptions(Sources: []));
+        Refused("data.sources: excludes", new DataOptions(Corpus: corpus, Sources: [new SourceOptions()]));
+        Refused("data.sources[1]: is null", new DataOptions(Sources: [new SourceOptions(), null!]));
+        Refused("data.sources[1].name: two sources", new DataOptions(Sources: [new SourceOptions(corpus), new SourceOptions(corpus with { Seed = 1 })]));
+        Refused("data.sources[0].name: '../x'", new DataOptions(Sources: [new SourceOptions(corpus, Name: "../x")]));
+        Refused("data.sources[0].weight: 0 ", new DataOptions(Sources: [new SourceOptions(corpus, Weight: 0)]));
+        Refused("data.sources[0].weight: NaN ", new DataOptions(Sources: [new SourceOptions(corpus, Weight: double.NaN)]));
+        Refused("data.sources[0].subsetTokens: 0 ", new DataOptions(Sources: [new SourceOptions(corpus, SubsetTokens: 0)]));
+        Refused("data.sources[0].corpus.maxDepth: -1 ", new DataOptions(Sources: [new SourceOptions(corpus with { MaxDepth = -1 })]));
+        Refused("data.subsetTokens: -5 ", new DataOptions(corpus, SubsetTokens: -5));
+        Refused("data.corpus.documents: -1 ", new DataOptions(corpus with { Documents = -1 }));
+        Refused("data.corpus.zipfExponent: NaN ", new DataOptions(corpus with { ZipfExponent = double.NaN }));
+        Refused("data.corpus.paths: ", new DataOptions(new FilesCorpusOptions()));
+        Refused("data.corpus.paths: ", new DataOptions(new FilesCorpusOptions([null!])));
+        Refused("data.tokenizer.vocabularySize: 10 ", new DataOptions(corpus, Tokenizer: new BpeTokenizerOptions(10)));
+        new DataOptions().Validate();
+
+        static void Refused(string start, DataOptions options) => Assert.StartsWith(start, Assert.Throws<ValidationException>(options.Validate).Message);
+    }
+
+    [Fact]
     public void Wrong_options_are_named_before_anything_is_written()
     {
         Refused("validationFraction", new DataOptions(ValidationFraction: 1));
-        Refused("validationFraction", new DataOptions(ValidationFraction: double.NaN));
-        Refused("sources", new DataOptions(Sources: []));
-        Refused("sources", new DataOptions(Corpus: new SyntheticCorpusOptions(), Sources: [new SourceOptions()]));
-        Refused("two sources", new DataOptions(Sources: [new SourceOptions(new SyntheticCorpusOptions()), new SourceOptions(new SyntheticCorpusOptions(Seed: 1))]));
-        Refused("../x", new DataOptions(Sources: [new SourceOptions(new SyntheticCorpusOptions(), Name: "../x")]));
-        Refused("paths", new DataOptions(new FilesCorpusOptions()));
         Refused("absent.json", new DataOptions(new SyntheticCorpusOptions(), Tokenizer: new FileTokenizerOptions("absent.json")));
-        Refused("vocabularySize", new DataOptions(new SyntheticCorpusOptions(Documents: 10), Tokenizer: new BpeTokenizerOptions(10)));
+        Refused("data.corpus.documents", Synthetic(documents: -1));
         Refused("too few", Synthetic(documents: 1));
         Refused("subsetTokens", Synthetic(documents: 200, tokenizer: new BytesTokenizerOptions()) with { SubsetTokens = 1L << 40 });
         Assert.Single(Directory.GetDirectories(_folder.Path));
