@@ -83,7 +83,9 @@ public sealed class TrainingRun : IDisposable
     public static TrainingRun Start(
         RunConfig config, ConfigOrigin origin, RunPlaces places, ITrainingListener listener, string? initFrom = null, RunParent? parent = null)
     {
-        config.Resolve(config.Data.Tokenizer.VocabularySizeMax()); // Preparing data may take hours: a bad setting shows before.
+        // Preparing data may take hours: a bad setting shows before.
+        config.Data.Validate();
+        config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
         Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
         config = config.Resolve(data.Tokenizer.VocabularySize);
         if (parent is not null)
@@ -114,7 +116,7 @@ public sealed class TrainingRun : IDisposable
         RunRecord record = RunRecord.Load(folder.RecordPath);
         RunConfig config = ConfigFile.Load<RunConfig>(folder.ConfigPath);
         config = config with { Threads = threads ?? config.Threads };
-        Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
+        Dataset data = OpenData(record, config.Data, places, listener);
         config = config.Resolve(data.Tokenizer.VocabularySize);
         return Open(folder, record, config, data, listener, isNew: false, run =>
         {
@@ -148,7 +150,9 @@ public sealed class TrainingRun : IDisposable
         RunConfig before = ConfigFile.Load<RunConfig>(source.ConfigPath);
         RunConfig config = ConfigFile.Bind<RunConfig>(
             ConfigFile.Apply<RunConfig>(ConfigFile.Read(source.ConfigPath), source.ConfigPath, overrides), source.ConfigPath);
-        Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
+        Dataset data = ConfigFile.ToYaml(config.Data) == ConfigFile.ToYaml(before.Data)
+            ? OpenData(RunRecord.Load(source.RecordPath), config.Data, places, listener)
+            : Dataset.Prepare(config.Data, places.Data, listener.Noticed);
 
         // Only now: a parent in training prunes its checkpoints.
         CheckpointStore store = CheckpointStore.Reader(source.CheckpointsPath);
@@ -299,6 +303,22 @@ public sealed class TrainingRun : IDisposable
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
         }
+    }
+
+    // By its folder, there or under the data folder of now: the corpus may be gone. Prepared again only where the folder is gone too.
+    private static Dataset OpenData(RunRecord record, DataOptions options, RunPlaces places, ITrainingListener listener)
+    {
+        string[] candidates = record.Data is { } known ? [known.Folder, Path.Combine(places.Data, Path.GetFileName(known.Folder))] : [];
+        Dataset data = Array.Find(candidates, Directory.Exists) is { } folder
+            ? Dataset.Open(folder, options)
+            : Dataset.Prepare(options, places.Data, listener.Noticed);
+        if (record.Data is { } expected && data.Manifest.Key != expected.Key)
+        {
+            data.Dispose();
+            throw new InvalidDataException($"{data.Folder}: is not the dataset that {record.Id} was trained on; the corpus has changed: restore it, or {expected.Folder}");
+        }
+
+        return data;
     }
 
     private static void RequireSameTokenizer(RunFolder source, Dataset data)
