@@ -153,6 +153,7 @@ public sealed class Dataset : IDisposable
     public static Dataset Prepare(DataOptions options, string root, Action<string>? progress = null)
     {
         options.Validate();
+        RemoveAbandoned(root);
         List<Source> sources = [.. options.Mixture.Select(source => new Source(source.NameOrDefault, source.CorpusOrDefault.Build()))];
         string key = Key(options.ValidationFraction, options.Tokenizer.Fingerprint(), sources.Select(source => (source.Name, source.Fingerprint)));
         string name = string.Join('+', sources.Select(source => source.Name));
@@ -206,8 +207,10 @@ public sealed class Dataset : IDisposable
     {
         string work = $"{folder}.tmp-{Guid.NewGuid():n}";
         Directory.CreateDirectory(work);
+        FileStream workLock = new(LockPath(work), FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
         try
         {
+            workLock.Write(Encoding.UTF8.GetBytes($"{Environment.MachineName} {Environment.ProcessId}\n"));
             progress?.Invoke("building the tokenizer");
             Tokenizer tokenizer = options.Tokenizer.Train(
                 sources.SelectMany(source => source.Texts()).Where(text => !IsHeldOut(text, options.ValidationFraction)));
@@ -235,6 +238,9 @@ public sealed class Dataset : IDisposable
                 Directory.Delete(folder, recursive: true);
             }
 
+            workLock.SetLength(0);
+            workLock.Dispose();
+            File.Delete(LockPath(work));
             try
             {
                 Directory.Move(work, folder);
@@ -243,12 +249,45 @@ public sealed class Dataset : IDisposable
             {
                 // Another process prepared the same dataset first.
             }
+
+            AtomicFile.SyncFolder(Path.GetDirectoryName(Path.GetFullPath(folder))!);
         }
         finally
         {
+            workLock.Dispose();
             if (Directory.Exists(work))
             {
                 Directory.Delete(work, recursive: true);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Deletes what interrupted preparations left: the operating system has released their locks. A lock file is empty
+    /// before its process holds it and after it lets go, so a preparation that begins or ends just now is left alone.
+    /// </summary>
+    private static void RemoveAbandoned(string root)
+    {
+        foreach (string work in Directory.Exists(root) ? Directory.GetDirectories(root, "*.tmp-*") : [])
+        {
+            FileInfo workLock = new(LockPath(work));
+            try
+            {
+                bool abandoned = workLock is { Exists: true, Length: > 0 };
+                if (abandoned)
+                {
+                    using FileStream held = workLock.Open(FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+                    abandoned = held.Length > 0;
+                }
+
+                if (abandoned)
+                {
+                    Directory.Delete(work, recursive: true);
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Its process lives, or another removes it, or it is not ours to remove.
             }
         }
     }
@@ -360,6 +399,8 @@ public sealed class Dataset : IDisposable
     }
 
     private static string ManifestPath(string folder) => Path.Combine(folder, "dataset.json");
+
+    private static string LockPath(string folder) => Path.Combine(folder, "lock");
 
     private static string TokenizerPath(string folder) => Path.Combine(folder, "tokenizer.json");
 

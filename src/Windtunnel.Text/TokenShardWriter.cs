@@ -64,7 +64,7 @@ public sealed class TokenShardWriter : IDisposable
         _offsets.Add(_offsets[^1] + ids.Length);
     }
 
-    /// <summary>Adds the index and the header, writes all to disk and renames the file into place.</summary>
+    /// <summary>Adds the index and the header, writes all to disk, renames the file into place and syncs the folder.</summary>
     public void Commit()
     {
         long tokens = _offsets[^1];
@@ -78,6 +78,7 @@ public sealed class TokenShardWriter : IDisposable
         _stream.Flush(flushToDisk: true);
         _stream.Dispose();
         File.Move(_temporary, _path, overwrite: true);
+        AtomicFile.SyncFolder(Path.GetDirectoryName(Path.GetFullPath(_path))!);
     }
 
     /// <summary>Removes what was written, where it was not committed.</summary>

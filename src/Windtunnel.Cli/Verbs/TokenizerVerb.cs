@@ -59,7 +59,7 @@ internal static class TokenizerVerb
         Tokenizer tokenizer = Load(parsed);
         int[] lengths = [.. tokenizer.TokenByteLengths];
         Console.WriteLine($"vocabulary    {tokenizer.VocabularySize:N0} tokens, {lengths.Max()} bytes at most, {lengths.Average():F2} on average");
-        Console.WriteLine($"end of text   {tokenizer.EndOfTextId}");
+        Console.WriteLine($"special       {string.Join(", ", tokenizer.SpecialTokens.OrderBy(token => token.Value).Select(token => $"{token.Key} {token.Value}"))}");
         if (tokenizer is BpeTokenizer bpe)
         {
             Console.WriteLine($"merges        {bpe.Merges.Count:N0}, text split as in {bpe.Pattern}");
@@ -126,9 +126,9 @@ internal static class TokenizerVerb
     /// <summary>A token as it reads, control characters and bytes that are no text on their own escaped.</summary>
     private static string Piece(Tokenizer tokenizer, int id)
     {
-        if (id == tokenizer.EndOfTextId)
+        if (tokenizer.SpecialTokens.FirstOrDefault(token => token.Value == id).Key is { } name)
         {
-            return Tokenizer.EndOfText;
+            return name;
         }
 
         StringBuilder piece = new();

@@ -4,18 +4,22 @@ using System.ComponentModel.DataAnnotations;
 namespace Windtunnel.Text.Tokenizers;
 
 /// <summary>Byte-pair encoding learned from the training documents.</summary>
-/// <param name="VocabularySize">256 bytes, the merges and the end-of-text token; fewer merges where the text has no pair left that occurs twice.</param>
+/// <param name="VocabularySize">256 bytes, the merges, the special tokens and the end-of-text token; fewer merges where the text has no pair left that occurs twice.</param>
 /// <param name="Pattern">How text is cut into the pieces that are never merged across.</param>
-public sealed record BpeTokenizerOptions(int VocabularySize = 4096, SplitPattern Pattern = SplitPattern.Gpt4) : TokenizerOptions
+/// <param name="SpecialTokens">Names of further special tokens, such as &lt;|user|&gt;: their ids, in this order, come between the merges and the end-of-text token.</param>
+public sealed record BpeTokenizerOptions(
+    int VocabularySize = 4096, SplitPattern Pattern = SplitPattern.Gpt4, string[]? SpecialTokens = null) : TokenizerOptions
 {
-    /// <exception cref="ValidationException">The vocabulary size is out of range.</exception>
+    /// <exception cref="ValidationException">The vocabulary size is out of range, or a special token's name is not allowed.</exception>
     public override Tokenizer Train(IEnumerable<string> documents)
     {
-        (List<byte[]> tokens, List<(int Left, int Right)> merges) = BpeTrainer.Train(documents, VocabularySizeMax() - 1, Pattern);
-        return new BpeTokenizer([.. tokens, []], merges, endOfTextId: tokens.Count, Pattern);
+        string[] names = [.. SpecialTokens ?? [], Tokenizer.EndOfText];
+        (List<byte[]> tokens, List<(int Left, int Right)> merges) = BpeTrainer.Train(documents, VocabularySizeMax() - names.Length, Pattern);
+        Dictionary<string, int> specialTokens = names.Index().ToDictionary(name => name.Item, name => tokens.Count + name.Index);
+        return new BpeTokenizer([.. tokens, .. names.Select(_ => Array.Empty<byte>())], merges, specialTokens, Pattern);
     }
 
-    /// <exception cref="ValidationException">The vocabulary size is out of range.</exception>
+    /// <exception cref="ValidationException">The vocabulary size is out of range, or a special token's name is not allowed.</exception>
     public override int VocabularySizeMax()
     {
         Validate();
@@ -24,9 +28,27 @@ public sealed record BpeTokenizerOptions(int VocabularySize = 4096, SplitPattern
 
     public override void Validate(string path = "tokenizer")
     {
-        if (VocabularySize is < 257 or > TokenizerJson.VocabularySizeMax)
+        string[] names = SpecialTokens ?? [];
+        Require(names.Length < BpeTokenizer.SpecialTokensMax, "specialTokens", $"{names.Length} names are too many: use at most {BpeTokenizer.SpecialTokensMax - 1}");
+        foreach ((int index, string name) in names.Index())
         {
-            throw new ValidationException($"{path}.vocabularySize: {VocabularySize} must be between 257 and {TokenizerJson.VocabularySizeMax}");
+            Require(
+                BpeTokenizer.IsSpecialTokenName(name), $"specialTokens[{index}]",
+                $"'{name}' must be 3 to 64 printable ASCII characters, a letter or digit followed by punctuation among them, such as <|user|>");
+            Require(name != Tokenizer.EndOfText && Array.IndexOf(names, name) == index, $"specialTokens[{index}]", $"'{name}' is there already: remove it");
+        }
+
+        int least = 257 + names.Length;
+        Require(
+            VocabularySize >= least && VocabularySize <= TokenizerJson.VocabularySizeMax, "vocabularySize",
+            $"{VocabularySize} must be between {least} and {TokenizerJson.VocabularySizeMax}");
+
+        void Require(bool holds, string name, string problem)
+        {
+            if (!holds)
+            {
+                throw new ValidationException($"{path}.{name}: {problem}");
+            }
         }
     }
 }
@@ -34,32 +56,38 @@ public sealed record BpeTokenizerOptions(int VocabularySize = 4096, SplitPattern
 /// <summary>
 /// Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019): text is cut by a <see cref="SplitPattern"/>,
 /// and in each piece the pair that was learned first is merged, leftmost first, until none is left.
-/// Trained here, ids 0 to 255 are the bytes, then come the merges as learned, and the last id ends a document.
+/// Trained here, ids 0 to 255 are the bytes, then come the merges as learned, then the special tokens, and the last id ends a document.
 /// </summary>
 public sealed class BpeTokenizer : Tokenizer
 {
+    /// <summary>The most special tokens there can be, the end-of-text token included.</summary>
+    public const int SpecialTokensMax = 256;
+
     private readonly byte[][] _tokens;
     private readonly int[] _lengths;
     private readonly int[] _byteIds = new int[256];
     private readonly Dictionary<long, (int Rank, int Id)> _merges;
     private readonly ConcurrentBag<BpeEncoder> _idleEncoders = [];
 
-    /// <param name="tokens">The bytes of each id; empty for the end-of-text token. All 256 bytes are among them.</param>
+    /// <param name="tokens">The bytes of each id; empty for special tokens. All 256 bytes are among them.</param>
     /// <param name="merges">Pairs of ids, first learned first; the concatenation of each is a token.</param>
-    /// <param name="endOfTextId">The id of the end-of-text token.</param>
+    /// <param name="specialTokens">Ids by name, <see cref="Tokenizer.EndOfText"/> among them.</param>
     /// <param name="pattern">How text is cut into pieces.</param>
     /// <exception cref="InvalidDataException">A token is missing, empty or there twice.</exception>
-    public BpeTokenizer(byte[][] tokens, IReadOnlyList<(int Left, int Right)> merges, int endOfTextId, SplitPattern pattern)
+    public BpeTokenizer(
+        byte[][] tokens, IReadOnlyList<(int Left, int Right)> merges, IReadOnlyDictionary<string, int> specialTokens, SplitPattern pattern)
     {
         _tokens = tokens;
         _lengths = [.. tokens.Select(token => token.Length)];
         Merges = merges;
-        EndOfTextId = endOfTextId;
+        SpecialTokens = specialTokens;
+        EndOfTextId = specialTokens[EndOfText];
         Pattern = pattern;
 
         ByteStringTable table = new();
         List<int> ids = [];
-        foreach ((int id, byte[] token) in tokens.Index().Where(token => token.Index != endOfTextId))
+        HashSet<int> specialIds = [.. specialTokens.Values];
+        foreach ((int id, byte[] token) in tokens.Index().Where(token => !specialIds.Contains(token.Index)))
         {
             table.GetOrAdd(token, out bool added);
             ids.Add(added && token.Length > 0 ? id : throw new InvalidDataException($"token {id} is empty or repeats another"));
@@ -85,6 +113,8 @@ public sealed class BpeTokenizer : Tokenizer
     public override int VocabularySize => _tokens.Length;
 
     public override int EndOfTextId { get; }
+
+    public override IReadOnlyDictionary<string, int> SpecialTokens { get; }
 
     public override ReadOnlySpan<int> TokenByteLengths => _lengths;
 
@@ -116,6 +146,14 @@ public sealed class BpeTokenizer : Tokenizer
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)id, (uint)_tokens.Length, nameof(id));
         return _tokens[id];
     }
+
+    /// <summary>
+    /// Whether a special token may have this name. No split leaves a letter or digit and punctuation after it in one piece,
+    /// so no ordinary token is ever spelled like such a name.
+    /// </summary>
+    internal static bool IsSpecialTokenName(string? name) =>
+        name is { Length: >= 3 and <= 64 } && name.All(c => c is >= '!' and <= '~')
+        && name.Zip(name.Skip(1)).Any(pair => char.IsAsciiLetterOrDigit(pair.First) && !char.IsAsciiLetterOrDigit(pair.Second));
 
     internal static long Pair(int left, int right) => ((long)left << 32) | (uint)right;
 }

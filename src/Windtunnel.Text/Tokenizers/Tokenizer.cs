@@ -44,11 +44,11 @@ public sealed record FileTokenizerOptions(string Path = "tokenizer.json") : Toke
 
 /// <summary>
 /// Text to token ids and back. Encoding is total and lossless: any bytes, valid UTF-8 or not, decode to themselves, and
-/// no text, not even a special token's literal, encodes to a special token. Instances are safe to share between threads.
+/// no text, not even a special token's name, encodes to a special token. Instances are safe to share between threads.
 /// </summary>
 public abstract class Tokenizer
 {
-    /// <summary>The literal of the one special token, in saved files.</summary>
+    /// <summary>The name of the special token that every tokenizer has.</summary>
     public const string EndOfText = "<|endoftext|>";
 
     private byte[]? _sha256;
@@ -59,7 +59,10 @@ public abstract class Tokenizer
     /// <summary>The id that ends every document; text never encodes to it. The last id where the tokenizer is trained here.</summary>
     public abstract int EndOfTextId { get; }
 
-    /// <summary>Bytes of text a token stands for, by id; 0 for the special token.</summary>
+    /// <summary>Ids by name of the tokens that stand for no text and that no text encodes to, the end-of-text token included.</summary>
+    public virtual IReadOnlyDictionary<string, int> SpecialTokens => new Dictionary<string, int> { [EndOfText] = EndOfTextId };
+
+    /// <summary>Bytes of text a token stands for, by id; 0 for a special token.</summary>
     public abstract ReadOnlySpan<int> TokenByteLengths { get; }
 
     /// <summary>SHA-256 of the tokenizer.json that <see cref="Save"/> writes.</summary>
@@ -68,7 +71,7 @@ public abstract class Tokenizer
     /// <summary>Appends the ids of bytes, usually UTF-8.</summary>
     public abstract void Encode(ReadOnlySpan<byte> text, List<int> ids);
 
-    /// <summary>The bytes of a token; none for the special token.</summary>
+    /// <summary>The bytes of a token; none for a special token.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
     public abstract ReadOnlySpan<byte> TokenBytes(int id);
 

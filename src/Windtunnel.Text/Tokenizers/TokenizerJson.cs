@@ -21,6 +21,7 @@ public static class TokenizerJson
     public static byte[] Write(Tokenizer tokenizer)
     {
         BpeTokenizer? bpe = tokenizer as BpeTokenizer;
+        Dictionary<int, string> specialTokens = tokenizer.SpecialTokens.ToDictionary(token => token.Value, token => token.Key);
         ArrayBufferWriter<byte> bytes = new();
         using (Utf8JsonWriter json = new(bytes, new JsonWriterOptions
         {
@@ -30,7 +31,7 @@ public static class TokenizerJson
         }))
         {
             json.WriteStartObject();
-            foreach ((string name, string value) in Frame(bpe?.Pattern ?? SplitPattern.Gpt4, tokenizer.EndOfTextId))
+            foreach ((string name, string value) in Frame(bpe?.Pattern ?? SplitPattern.Gpt4, tokenizer.SpecialTokens))
             {
                 json.WritePropertyName(name);
                 using JsonDocument section = JsonDocument.Parse(value);
@@ -47,7 +48,7 @@ public static class TokenizerJson
             json.WriteStartObject("vocab");
             for (int id = 0; id < tokenizer.VocabularySize; id++)
             {
-                json.WriteNumber(Spell(tokenizer, id), id);
+                json.WriteNumber(specialTokens.TryGetValue(id, out string? name) ? name : Spell(tokenizer, id), id);
             }
 
             json.WriteEndObject();
@@ -104,15 +105,36 @@ public static class TokenizerJson
             spellings[id] = token;
         }
 
-        Check(ids.TryGetValue(Tokenizer.EndOfText, out int endOfTextId), $"model.vocab has no {Tokenizer.EndOfText}");
-        byte[][] tokens = [.. spellings.Select((spelling, id) => id == endOfTextId ? [] : Bytes(spelling!))];
-        List<(int, int)> merges = Merges(Property(model, "merges"), ids, endOfTextId);
-        SplitPattern pattern = CheckFrame(document.RootElement, model, endOfTextId);
-        bool isBytes = merges.Count == 0 && endOfTextId == 256 && tokens.Index().All(token => token.Index == 256 || token.Item is [byte b] && b == token.Index);
-        return isBytes && pattern == SplitPattern.Gpt4 ? new BytesTokenizer() : new BpeTokenizer(tokens, merges, endOfTextId, pattern);
+        Dictionary<string, int> specialTokens = SpecialTokens(Property(document.RootElement, "added_tokens"), ids);
+        HashSet<int> specialIds = [.. specialTokens.Values];
+        byte[][] tokens = [.. spellings.Select((spelling, id) => specialIds.Contains(id) ? [] : Bytes(spelling!))];
+        List<(int, int)> merges = Merges(Property(model, "merges"), ids, specialIds);
+        SplitPattern pattern = CheckFrame(document.RootElement, model, specialTokens);
+        bool isBytes = merges.Count == 0 && specialIds.Count == 1 && specialIds.Contains(256)
+            && tokens.Index().All(token => token.Index == 256 || token.Item is [byte b] && b == token.Index);
+        return isBytes && pattern == SplitPattern.Gpt4 ? new BytesTokenizer() : new BpeTokenizer(tokens, merges, specialTokens, pattern);
     }
 
-    private static List<(int Left, int Right)> Merges(JsonElement json, Dictionary<string, int> ids, int endOfTextId)
+    /// <summary>The names in added_tokens with their ids in the vocabulary; <see cref="CheckFrame"/> compares the rest.</summary>
+    private static Dictionary<string, int> SpecialTokens(JsonElement json, Dictionary<string, int> ids)
+    {
+        Check(
+            json.ValueKind == JsonValueKind.Array && json.GetArrayLength() <= BpeTokenizer.SpecialTokensMax,
+            $"added_tokens is not an array of at most {BpeTokenizer.SpecialTokensMax} tokens");
+        Dictionary<string, int> specialTokens = [];
+        foreach (JsonElement token in json.EnumerateArray())
+        {
+            string? name = Property(token, "content").GetString();
+            Check(
+                BpeTokenizer.IsSpecialTokenName(name) && ids.TryGetValue(name!, out int id) && specialTokens.TryAdd(name!, id),
+                $"added_tokens[{specialTokens.Count}] is not a new name of a special token in model.vocab");
+        }
+
+        Check(specialTokens.ContainsKey(Tokenizer.EndOfText), $"added_tokens has no {Tokenizer.EndOfText}");
+        return specialTokens;
+    }
+
+    private static List<(int Left, int Right)> Merges(JsonElement json, Dictionary<string, int> ids, HashSet<int> specialIds)
     {
         Check(json.ValueKind == JsonValueKind.Array && json.GetArrayLength() <= VocabularySizeMax, $"model.merges is not an array of at most {VocabularySizeMax} pairs");
         List<(int Left, int Right)> merges = [];
@@ -123,7 +145,7 @@ public static class TokenizerJson
             Check(
                 merge.ValueKind == JsonValueKind.String && merge.GetString()!.Split(' ') is [string first, string second]
                 && ids.TryGetValue(first, out left) && ids.TryGetValue(second, out right)
-                && left != endOfTextId && right != endOfTextId && ids.ContainsKey(first + second) && seen.Add((left, right)),
+                && !specialIds.Contains(left) && !specialIds.Contains(right) && ids.ContainsKey(first + second) && seen.Add((left, right)),
                 $"model.merges[{merges.Count}] is not a new pair of tokens whose concatenation is a token");
             merges.Add((left, right));
         }
@@ -132,12 +154,12 @@ public static class TokenizerJson
     }
 
     /// <summary>Checks all but the vocabulary and the merges, and says which pattern splits the text.</summary>
-    private static SplitPattern CheckFrame(JsonElement root, JsonElement model, int endOfTextId)
+    private static SplitPattern CheckFrame(JsonElement root, JsonElement model, Dictionary<string, int> specialTokens)
     {
         SplitPattern pattern = Enum.GetValues<SplitPattern>().Cast<SplitPattern?>()
             .FirstOrDefault(pattern => Same(Property(root, "pre_tokenizer"), Splitter(pattern!.Value)))
             ?? throw new InvalidDataException("pre_tokenizer is not supported: only the GPT-4 or GPT-2 Split followed by ByteLevel is");
-        CheckSections(root, Frame(pattern, endOfTextId), ["model"]);
+        CheckSections(root, Frame(pattern, specialTokens), ["model"]);
         CheckSections(model, ModelFrame(), ["vocab", "merges"]);
         return pattern;
     }
@@ -161,17 +183,20 @@ public static class TokenizerJson
         return JsonElement.DeepEquals(json, document.RootElement);
     }
 
-    private static (string Name, string Value)[] Frame(SplitPattern pattern, int endOfTextId) =>
+    private static (string Name, string Value)[] Frame(SplitPattern pattern, IReadOnlyDictionary<string, int> specialTokens) =>
     [
         ("version", "\"1.0\""),
         ("truncation", "null"),
         ("padding", "null"),
-        ("added_tokens", $$"""[{"id":{{endOfTextId}},"content":"{{Tokenizer.EndOfText}}","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}]"""),
+        ("added_tokens", $"[{string.Join(',', specialTokens.OrderBy(token => token.Value).Select(AddedToken))}]"),
         ("normalizer", "null"),
         ("pre_tokenizer", Splitter(pattern)),
         ("post_processor", "null"),
         ("decoder", """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}"""),
     ];
+
+    private static string AddedToken(KeyValuePair<string, int> token) =>
+        $$"""{"id":{{token.Value}},"content":{{JsonSerializer.Serialize(token.Key)}},"single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}""";
 
     private static (string Name, string Value)[] ModelFrame() =>
     [
@@ -197,11 +222,6 @@ public static class TokenizerJson
 
     private static string Spell(Tokenizer tokenizer, int id)
     {
-        if (id == tokenizer.EndOfTextId)
-        {
-            return Tokenizer.EndOfText;
-        }
-
         StringBuilder spelling = new();
         foreach (byte b in tokenizer.TokenBytes(id))
         {

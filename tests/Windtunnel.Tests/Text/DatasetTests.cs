@@ -167,6 +167,37 @@ public sealed class DatasetTests : IDisposable
     }
 
     [Fact]
+    public void What_an_interrupted_preparation_left_is_removed_and_a_live_one_is_not_disturbed()
+    {
+        string killed = Work("killed", "host 1\n"), live = Work("live", "host 2\n"), beginning = Work("beginning", "");
+        string foreign = Directory.CreateDirectory(_folder.File("other.tmp-folder")).FullName;
+        using (new FileStream(Path.Combine(live, "lock"), FileMode.Open, FileAccess.Write, FileShare.None))
+        {
+            Dataset.Prepare(Synthetic(documents: 200, tokenizer: new BytesTokenizerOptions()), _folder.Path).Dispose();
+            Assert.False(Directory.Exists(killed));
+            Assert.All([live, beginning, foreign], folder => Assert.True(Directory.Exists(folder)));
+        }
+
+        List<bool> working = [];
+        DataOptions larger = Synthetic(documents: 300, tokenizer: new BytesTokenizerOptions());
+        Dataset.Prepare(larger, _folder.Path, _ =>
+        {
+            Dataset.Prepare(Synthetic(documents: 200, tokenizer: new BytesTokenizerOptions()), _folder.Path).Dispose();
+            working.Add(Directory.GetFiles(_folder.Path, "lock", SearchOption.AllDirectories).Any(path => path != Path.Combine(beginning, "lock")));
+        }).Dispose();
+        Assert.All(working, Assert.True);
+        Assert.False(Directory.Exists(live));
+
+        string Work(string name, string holder)
+        {
+            string work = Directory.CreateDirectory(_folder.File($"synthetic-0.tmp-{name}")).FullName;
+            File.WriteAllText(Path.Combine(work, "lock"), holder);
+            File.WriteAllText(Path.Combine(work, "synthetic.train.bin"), "half a shard");
+            return work;
+        }
+    }
+
+    [Fact]
     public void A_prepared_folder_opens_by_itself_when_corpus_and_tokenizer_file_are_gone()
     {
         string text = _folder.Write("a.jsonl", string.Concat(Enumerable.Range(0, 300).Select(i => $"{{\"text\":\"line number {i}\"}}\n")));

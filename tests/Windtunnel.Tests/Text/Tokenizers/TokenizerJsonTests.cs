@@ -22,6 +22,7 @@ public sealed class TokenizerJsonTests : IDisposable
         loaded.Save(second);
         Assert.Equal(File.ReadAllBytes(first), File.ReadAllBytes(second));
         Assert.Equal(tokenizer.Sha256, loaded.Sha256);
+        Assert.Equal(tokenizer.SpecialTokens, loaded.SpecialTokens);
         Assert.IsType(tokenizer.GetType(), loaded);
 
         Random random = new(9);
@@ -30,6 +31,16 @@ public sealed class TokenizerJsonTests : IDisposable
             string text = RandomText.Next(random, fragmentsMax: 20);
             Assert.Equal(tokenizer.Encode(text), loaded.Encode(text));
         }
+    }
+
+    [Fact]
+    public void Saving_replaces_the_file_and_leaves_nothing_beside_it()
+    {
+        string path = _folder.Write("tokenizer.json", new string('x', 1 << 20));
+        TokenizerTests.Build("bytes").Save(path);
+        Assert.Equal(TokenizerTests.Build("bytes").Sha256, Tokenizer.Load(path).Sha256);
+        Assert.Equal([path], Directory.GetFileSystemEntries(_folder.Path));
+        Assert.ThrowsAny<IOException>(() => TokenizerTests.Build("bytes").Save(_folder.File("absent/tokenizer.json")));
     }
 
     [Fact]
@@ -54,13 +65,18 @@ public sealed class TokenizerJsonTests : IDisposable
         Refused("model.vocab", json => json["model"]!["vocab"]!["Ġ"] = "32");
         Refused("no token for the bytes ff", json => Rename(json["model"]!["vocab"]!.AsObject(), "ÿ", "zzzz"));
         Refused("byte-level alphabet", json => Rename(json["model"]!["vocab"]!.AsObject(), "Ġ", "日"));
-        Refused("endoftext", json => Rename(json["model"]!["vocab"]!.AsObject(), Tokenizer.EndOfText, "zzzz"));
+        Refused("added_tokens[0]", json => Rename(json["model"]!["vocab"]!.AsObject(), Tokenizer.EndOfText, "zzzz"));
         Refused("model.merges[1]", json => json["model"]!["merges"]![1] = "z q");
         Refused("model.merges[1]", json => json["model"]!["merges"]![1] = (string?)json["model"]!["merges"]![0]);
         Refused("model.merges[0]", json => json["model"]!["merges"]![0] = "");
         Refused("pre_tokenizer", json => json["pre_tokenizer"]!["pretokenizers"]![0]!["pattern"]!["Regex"] = "(a+)+$");
         Refused("normalizer", json => json["normalizer"] = JsonNode.Parse("""{"type":"NFC"}"""));
         Refused("added_tokens", json => json["added_tokens"]![0]!["id"] = 3);
+        Refused("no <|endoftext|>", json => json["added_tokens"] = new JsonArray());
+        Refused("added_tokens[1]", json => json["added_tokens"]!.AsArray().Add(json["added_tokens"]![0]!.DeepClone()));
+        Refused("added_tokens[0]", json => json["added_tokens"]![0]!["content"] = "the");
+        Refused("added_tokens[0]", json => json["added_tokens"]![0]!["content"] = "<|absent|>");
+        Refused("at most 256", json => json["added_tokens"] = new JsonArray([.. Enumerable.Range(0, 257).Select(i => JsonValue.Create(i))]));
         Refused("dropout", json => json["model"]!["dropout"] = 0.1);
         Refused("a property", json => json["extra"] = 1);
         Refused("decoder is missing", json => json.AsObject().Remove("decoder"));

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text;
 using System.Text.Json;
 using Windtunnel.Text.Tokenizers;
@@ -8,7 +9,7 @@ public sealed class TokenizerTests
 {
     private static readonly string s_text = TrainingText();
 
-    public static TheoryData<string> All => ["bytes", "gpt4", "gpt2"];
+    public static TheoryData<string> All => ["bytes", "gpt4", "gpt2", "special"];
 
     [Theory]
     [MemberData(nameof(All))]
@@ -57,6 +58,43 @@ public sealed class TokenizerTests
     }
 
     [Fact]
+    public void Further_special_tokens_have_ids_of_their_own_that_no_text_gives()
+    {
+        string[] names = ["<|user|>", "[INST]", "</s>"];
+        string text = string.Concat(Enumerable.Repeat("<|user|> [INST]</s> the mouse ", 50));
+        Tokenizer plain = new BpeTokenizerOptions(400).Train([text]);
+        Tokenizer tokenizer = new BpeTokenizerOptions(400, SpecialTokens: names).Train([text]);
+        int first = tokenizer.VocabularySize - 4;
+        Assert.Equal([.. names, Tokenizer.EndOfText], tokenizer.SpecialTokens.OrderBy(token => token.Value).Select(token => token.Key));
+        Assert.Equal(Enumerable.Range(first, 4), tokenizer.SpecialTokens.Values.Order());
+        Assert.Equal(plain.VocabularySize + 3, tokenizer.VocabularySize);
+        Assert.Equal(plain.Encode(text), tokenizer.Encode(text));
+        Assert.All(tokenizer.Encode(text), id => Assert.InRange(id, 0, first - 1));
+        Assert.Empty(tokenizer.Decode([.. tokenizer.SpecialTokens.Values]));
+        Assert.Equal(Tokenizer.EndOfText, Assert.Single(plain.SpecialTokens).Key);
+    }
+
+    [Theory]
+    [InlineData("specialTokens[0]", "user")]
+    [InlineData("specialTokens[0]", "<|>")]
+    [InlineData("specialTokens[0]", "<user >")]
+    [InlineData("specialTokens[0]", "<|\u00E9|>")]
+    [InlineData("specialTokens[0]", "<|endoftext|>")]
+    [InlineData("specialTokens[1]", "<s>", "<s>")]
+    [InlineData("vocabularySize", "<1>", "<2>", "<3>", "<4>")]
+    public void Special_tokens_that_could_be_mistaken_are_refused(string named, params string[] names) =>
+        Assert.Contains(named, Assert.Throws<ValidationException>(() => new BpeTokenizerOptions(260, SpecialTokens: names).Train([])).Message);
+
+    [Fact]
+    public void There_are_at_most_256_special_tokens_and_all_have_names()
+    {
+        string[] names = [.. Enumerable.Range(0, 256).Select(i => $"<{i}>")];
+        Assert.Equal(257 + 255, new BpeTokenizerOptions(1000, SpecialTokens: names[1..]).Train([]).VocabularySize);
+        Assert.Throws<ValidationException>(() => new BpeTokenizerOptions(SpecialTokens: [null!]).Validate());
+        Assert.Contains("256 names", Assert.Throws<ValidationException>(() => new BpeTokenizerOptions(1000, SpecialTokens: names).Validate()).Message);
+    }
+
+    [Fact]
     public void A_piece_of_a_million_letters_is_encoded_whole()
     {
         Tokenizer tokenizer = Build("gpt4");
@@ -102,7 +140,7 @@ public sealed class TokenizerTests
 
         (int, int)[] merges = [.. File.ReadLines(Path.Combine(folder, "vocab.bpe")).Skip(1).Where(line => line.Length > 0)
             .Select(line => line.Split(' ')).Select(pair => (ids[pair[0]], ids[pair[1]]))];
-        BpeTokenizer tokenizer = new(tokens, merges, ids[Tokenizer.EndOfText], SplitPattern.Gpt2);
+        BpeTokenizer tokenizer = new(tokens, merges, new Dictionary<string, int> { [Tokenizer.EndOfText] = ids[Tokenizer.EndOfText] }, SplitPattern.Gpt2);
 
         using JsonDocument golden = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "golden.json")));
         JsonElement cases = golden.RootElement.GetProperty("cases");
@@ -117,6 +155,7 @@ public sealed class TokenizerTests
     {
         "bytes" => new BytesTokenizerOptions().Train([]),
         "gpt4" => new BpeTokenizerOptions(600).Train([s_text]),
+        "special" => new BpeTokenizerOptions(600, SpecialTokens: ["<|user|>", "[INST]"]).Train([s_text]),
         _ => new BpeTokenizerOptions(600, SplitPattern.Gpt2).Train([s_text]),
     };
 
