@@ -134,7 +134,8 @@ public sealed class TrainingRunTests : IDisposable
     {
         RunConfig trunk = TinyRun.Config(steps: 20) with
         {
-            Schedule = new Windtunnel.Training.Schedules.ConstantOptions(), Checkpoints = new CheckpointOptions(Duration.OfSteps(5), Milestones: [10]),
+            Schedule = new Windtunnel.Training.Schedules.ConstantOptions(),
+            Checkpoints = new CheckpointOptions(Duration.OfSteps(5), Milestones: [10]),
         };
         RecordingListener trunkListener = new();
         Train(trunk, "trunk", trunkListener);
