@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using Windtunnel.Models;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Autograd;

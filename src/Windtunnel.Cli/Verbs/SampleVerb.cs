@@ -17,13 +17,15 @@ internal static class SampleVerb
     private static readonly Option<string> s_prompt = new("--prompt") { Description = "what the text begins with", DefaultValueFactory = _ => "" };
     private static readonly Option<double> s_temperature = new("--temperature")
     {
-        Description = "divides the logits; 0 takes the likeliest token each time", DefaultValueFactory = _ => s_defaults.Temperature,
+        Description = "divides the logits; 0 takes the likeliest token each time",
+        DefaultValueFactory = _ => s_defaults.Temperature,
     };
 
     private static readonly Option<int> s_topK = new("--top-k") { Description = "draw from this many tokens; 0 for all", DefaultValueFactory = _ => s_defaults.TopK };
     private static readonly Option<double> s_topP = new("--top-p")
     {
-        Description = "draw from the likeliest tokens that together have this probability", DefaultValueFactory = _ => s_defaults.TopP,
+        Description = "draw from the likeliest tokens that together have this probability",
+        DefaultValueFactory = _ => s_defaults.TopP,
     };
 
     private static readonly Option<int> s_tokens = new("--max-tokens") { Description = "length of a sample", DefaultValueFactory = _ => s_defaults.TokensMax };

@@ -90,7 +90,9 @@ public sealed partial class ReadmeTests
         {
             ProcessStartInfo start = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), .. Words(command[Tool.Length..])])
             {
-                WorkingDirectory = folder.Path, RedirectStandardOutput = true, RedirectStandardError = true,
+                WorkingDirectory = folder.Path,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
             };
             using Process process = Process.Start(start)!;
             Task<string> errors = process.StandardError.ReadToEndAsync();

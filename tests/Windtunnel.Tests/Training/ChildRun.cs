@@ -11,7 +11,8 @@ public sealed class ChildRun(string folder)
     {
         ProcessStartInfo start = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), .. words, "--runs", Path.Combine(folder, "runs"), "--data", Path.Combine(folder, "data")])
         {
-            RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
         {
