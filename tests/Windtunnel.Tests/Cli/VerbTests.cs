@@ -30,7 +30,7 @@ public sealed class VerbTests(Tool tool)
     }
 
     [Theory]
-    [InlineData("'traim' is not a verb; there are train", "traim")]
+    [InlineData("'traim' is not a verb; there are quickstart, train", "traim")]
     [InlineData("a verb is missing; of runs there are list, show, compare", "runs")]
     [InlineData("'id' missing", "resume")]
     [InlineData("--at", "branch", "trunk", "--at", "soon")]
