@@ -44,6 +44,7 @@ public sealed class MetricsLog : IDisposable
     }
 
     /// <summary>Appends a row.</summary>
+    /// <exception cref="IOException">The row could not be written, as on a full disk; nothing of it is left.</exception>
     public void Append(Progress at, params ReadOnlySpan<(string Name, double Value)> values)
     {
         _line.ResetWrittenCount();
@@ -62,7 +63,15 @@ public sealed class MetricsLog : IDisposable
         _json.WriteEndObject();
         _json.Flush();
         _line.Write("\n"u8);
-        _file.Write(_line.WrittenSpan);
+        try
+        {
+            _file.Write(_line.WrittenSpan);
+        }
+        catch (IOException)
+        {
+            _file.SetLength(_file.Position);
+            throw;
+        }
     }
 
     /// <summary>Makes all rows durable, as before a checkpoint that counts on them.</summary>

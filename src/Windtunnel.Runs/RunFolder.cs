@@ -36,6 +36,9 @@ public sealed partial class RunFolder
 
     public string LogsPath => At("logs");
 
+    /// <summary>What a person should know of the training, one line each, with its time.</summary>
+    public string NoticesPath => System.IO.Path.Combine(LogsPath, "notices.log");
+
     public string CrashPath => At("crash");
 
     /// <summary>Creates a folder that no other process can create too.</summary>
@@ -99,6 +102,24 @@ public sealed partial class RunFolder
     /// <summary>Takes the run for this process until disposed. A lock dies with its process, however it ends.</summary>
     /// <exception cref="IOException">Another process holds the run.</exception>
     public RunLock Lock() => new(Path);
+
+    /// <summary>Whether a process holds the run.</summary>
+    public bool IsLocked
+    {
+        get
+        {
+            string path = At(RunLock.FileName);
+            try
+            {
+                new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite).Dispose();
+                return false;
+            }
+            catch (IOException)
+            {
+                return File.Exists(path);
+            }
+        }
+    }
 
     /// <summary>Records what was asked for: the resolved configuration, the file it came from, the overrides as typed.</summary>
     public void WriteConfig<T>(T config, string? sourceText, IReadOnlyList<string> overrides)

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Windtunnel.Runs.Config;
@@ -34,8 +35,28 @@ public enum RunParentKind
 /// <summary>The run and step that another started from.</summary>
 public sealed record RunParent(string Run, long Step, RunParentKind Kind);
 
+/// <summary>The weights that a run started from.</summary>
+/// <param name="Path">The absolute path of the file.</param>
+/// <param name="Sha256">Lowercase hexadecimal.</param>
+public sealed record RunInit(string Path, string Sha256)
+{
+    /// <summary>The file as it is now.</summary>
+    public static RunInit From(string path)
+    {
+        using FileStream file = File.OpenRead(path);
+        return new RunInit(System.IO.Path.GetFullPath(path), Convert.ToHexStringLower(SHA256.HashData(file)));
+    }
+}
+
+/// <summary>The dataset that a run trains on.</summary>
+/// <param name="Folder">The absolute path of the prepared dataset.</param>
+/// <param name="Key">What its content depends on, hashed.</param>
+public sealed record RunData(string Folder, string Key);
+
 /// <summary>The record <c>run.json</c> of a run folder: who, from what, how it ended.</summary>
 /// <param name="Id">The name of the folder.</param>
+/// <param name="Init">The weights it started from; null where it drew its own.</param>
+/// <param name="Data">What it trains on, so that it can go on without the corpus.</param>
 /// <param name="GitSha">The commit of the repository around the working folder, if any.</param>
 /// <param name="Summary">Final metrics by name; NaN and infinities are written as strings.</param>
 public sealed record RunRecord(
@@ -45,6 +66,8 @@ public sealed record RunRecord(
     DateTimeOffset Created,
     RunStatus Status = RunStatus.Running,
     RunParent? Parent = null,
+    RunInit? Init = null,
+    RunData? Data = null,
     string? Host = null,
     string? GitSha = null,
     string? ToolVersion = null,

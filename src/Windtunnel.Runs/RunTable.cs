@@ -4,11 +4,13 @@ using System.Text.RegularExpressions;
 namespace Windtunnel.Runs;
 
 /// <summary>One run, as a table shows it. Losses are nats a token; bpb is bits per byte.</summary>
+/// <param name="Status">As in run.json, but <c>killed</c> where it says running and no process holds the run, and <c>unreadable</c>.</param>
 /// <param name="Last">How far the run got; null before its first row of metrics.</param>
 /// <param name="ValLoss">The last <c>val/&lt;set&gt;/loss</c>.</param>
 /// <param name="Problem">Why the run could not be read; null when it could.</param>
 public sealed record RunRow(
     string Id,
+    string Status,
     RunRecord? Record = null,
     Progress? Last = null,
     double? ValLoss = null,
@@ -24,7 +26,7 @@ public static partial class RunTable
     [
         ("id", row => row.Id),
         ("name", row => row.Record?.Name),
-        ("status", row => row.Problem is null ? row.Record?.Status.ToString().ToLowerInvariant() : "unreadable"),
+        ("status", row => row.Status),
         ("parent", row => row.Record?.Parent?.Run),
         ("created", row => row.Record?.Created),
         ("steps", row => row.Last?.Step),
@@ -91,12 +93,17 @@ public static partial class RunTable
             : Holds(Compare(value, text, condition), relation)))];
     }
 
+    /// <summary>How a run stands: as its record says, but <c>killed</c> where that says running and no process holds the run.</summary>
+    public static string StatusOf(RunFolder folder, RunRecord record) =>
+        record.Status == RunStatus.Running && !folder.IsLocked ? "killed" : record.Status.ToString().ToLowerInvariant();
+
     private static RunRow ReadRow(string root, string id, string? validationSet)
     {
         try
         {
             RunFolder folder = RunFolder.Open(root, id);
-            RunRow row = new(id, RunRecord.Load(folder.RecordPath));
+            RunRecord record = RunRecord.Load(folder.RecordPath);
+            RunRow row = new(id, StatusOf(folder, record), record);
             if (!File.Exists(folder.MetricsPath))
             {
                 return row;
@@ -121,7 +128,7 @@ public static partial class RunTable
         }
         catch (Exception e) when (e is InvalidDataException or ValidationException or IOException or UnauthorizedAccessException)
         {
-            return new RunRow(id, Problem: e.Message);
+            return new RunRow(id, "unreadable", Problem: e.Message);
         }
     }
 

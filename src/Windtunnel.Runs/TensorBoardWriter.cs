@@ -85,7 +85,15 @@ public sealed class TensorBoardWriter : IDisposable
         _record.Write(_event.WrittenSpan);
         BinaryPrimitives.WriteUInt32LittleEndian(_record.GetSpan(4), MaskedCrc(_event.WrittenSpan));
         _record.Advance(4);
-        _file.Write(_record.WrittenSpan);
+        try
+        {
+            _file.Write(_record.WrittenSpan);
+        }
+        catch (IOException)
+        {
+            _file.SetLength(_file.Position); // Readers stop at a torn record.
+            throw;
+        }
     }
 
     /// <summary>CRC-32C, rotated and offset so that a file of records within a record keeps distinct sums.</summary>

@@ -58,6 +58,20 @@ public sealed record RunConfig(
     /// <summary>The length of the run in optimizer steps.</summary>
     public long TotalSteps => Training.Length.Steps(Training.TokensAStep, 0);
 
+    /// <summary>
+    /// This config for a branch: where its length, and the schedule, count tokens from the start of the run, they count steps,
+    /// for those before the branch may have been of another size.
+    /// </summary>
+    /// <param name="step">Where the branch starts.</param>
+    /// <param name="tokens">Those of all steps up to there.</param>
+    internal RunConfig From(long step, long tokens)
+    {
+        return this with { Training = Training with { Length = InSteps(Training.Length) }, Schedule = Schedule.Moved(InSteps) };
+
+        Duration InSteps(Duration at) => at.Unit != DurationUnit.Tokens ? at : Duration.OfSteps(
+            (long)Math.Round(at.Value >= tokens ? step + ((at.Value - tokens) / Training.TokensAStep) : at.Value * step / tokens));
+    }
+
     /// <summary>This config with the model's dimensions filled in, everything checked that can be without the data.</summary>
     /// <param name="vocabulary">The tokenizer's.</param>
     /// <exception cref="ValidationException">A setting is impossible.</exception>

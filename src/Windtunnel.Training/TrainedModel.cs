@@ -34,13 +34,14 @@ public sealed class TrainedModel : IDisposable
         Tokenizer tokenizer = File.Exists(folder.TokenizerPath)
             ? Tokenizer.Load(folder.TokenizerPath)
             : throw new InvalidDataException($"{folder.TokenizerPath}: missing; copy it there from the run's dataset");
-        CheckpointStore store = CheckpointStore.Reader(folder.CheckpointsPath);
-        Checkpoint checkpoint = step is { } wanted
-            ? store.Open(wanted)
-            : store.OpenNewest() ?? throw new InvalidDataException($"{folder.Path}: has no checkpoint yet");
         Model model = config.Resolve(tokenizer.VocabularySize).Model.Build(backend, gradients: false);
         try
         {
+            // Only now: a run in training prunes its checkpoints.
+            CheckpointStore store = CheckpointStore.Reader(folder.CheckpointsPath);
+            Checkpoint checkpoint = step is { } wanted
+                ? store.Open(wanted)
+                : store.OpenNewest() ?? throw new InvalidDataException($"{folder.Path}: has no checkpoint yet");
             using SafetensorsFile weights = SafetensorsFile.Open(checkpoint.FilePath(average ? "ema.safetensors" : "model.safetensors"));
             ModelWeights.Read(weights, model);
             return new TrainedModel(model, tokenizer, checkpoint.Step);

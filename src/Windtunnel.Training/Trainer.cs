@@ -105,7 +105,7 @@ public sealed class Trainer : IDisposable
         if (finite)
         {
             double scale = _options.ClipNorm > 0 && norm > _options.ClipNorm ? _options.ClipNorm / norm : 1;
-            _optimizer.Step(new OptimizerStep(step, _schedule.Factor(step), (float)scale));
+            _optimizer.Step(new OptimizerStep(step - State.NonFiniteSteps, _schedule.Factor(step), (float)scale));
             if (_ema is not null)
             {
                 Backend.Lerp(_ema, Model.Parameters.Values, (float)(1 - _options.EmaDecay));
@@ -154,7 +154,8 @@ public sealed class Trainer : IDisposable
     /// <summary>Takes everything from a checkpoint.</summary>
     /// <param name="pathOf">The path of a file that <see cref="Save"/> made.</param>
     /// <param name="state">The small part of the state.</param>
-    public void Restore(Func<string, string> pathOf, TrainerState state)
+    /// <param name="hasAverage">Whether an average was kept; where not, one starts from the weights.</param>
+    public void Restore(Func<string, string> pathOf, TrainerState state, bool hasAverage = true)
     {
         using (SafetensorsFile weights = SafetensorsFile.Open(pathOf("model.safetensors")))
         {
@@ -166,10 +167,14 @@ public sealed class Trainer : IDisposable
             ModelWeights.Read(tensors, Backend, _optimizer.State);
         }
 
-        if (_ema is not null)
+        if (_ema is not null && hasAverage)
         {
             using SafetensorsFile average = SafetensorsFile.Open(pathOf("ema.safetensors"));
             ModelWeights.Read(average, Model, _ema);
+        }
+        else
+        {
+            ResetAverage();
         }
 
         State = state;

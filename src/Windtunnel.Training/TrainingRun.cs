@@ -10,6 +10,7 @@ using Windtunnel.Runs.Config;
 using Windtunnel.Tensors.Backends;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Text;
+using Windtunnel.Text.Tokenizers;
 using Windtunnel.Training.Checkpoints;
 
 namespace Windtunnel.Training;
@@ -20,36 +21,37 @@ namespace Windtunnel.Training;
 /// </summary>
 public sealed class TrainingRun : IDisposable
 {
-    private readonly RunLock _lock;
+    private readonly Stack<IDisposable> _owned;
     private readonly Dataset _data;
     private readonly Backend _backend;
     private readonly Trainer _trainer;
     private readonly Validator _validator;
     private readonly CheckpointStore _checkpoints;
     private readonly ITrainingListener _listener;
-    private readonly RunParent? _parent;
-    private readonly string _configHash;
+    private readonly RunRecord _record;
+    private readonly string _configHash, _stream;
     private readonly double _peakFlopsPerSecond;
     private readonly long _validateEvery, _saveEvery;
     private MetricsLog? _metrics;
     private TensorBoardWriter? _tensorBoard;
     private long _lastSave = Stopwatch.GetTimestamp(), _lastStep;
+    private bool _losesMetrics;
     private IReadOnlyList<ValidationScore>? _scores;
 
-    private TrainingRun(RunFolder folder, RunConfig config, Dataset data, RunParent? parent, ITrainingListener listener)
+    private TrainingRun(RunFolder folder, RunRecord record, RunConfig config, Dataset data, ITrainingListener listener, Stack<IDisposable> owned)
     {
-        (Folder, Config, _data, _parent, _listener) = (folder, config, data, parent, listener);
-        _lock = folder.Lock();
+        (Folder, Config, _record, _data, _listener, _owned) = (folder, config, record, data, listener, owned);
         Directory.CreateDirectory(folder.HuggingFacePath);
         data.Tokenizer.Save(folder.TokenizerPath);
-        _backend = new CpuBackend(config.Threads);
-        _trainer = new Trainer(config, data, _backend);
-        _validator = new Validator(
+        _backend = Own(new CpuBackend(config.Threads));
+        _trainer = Own(new Trainer(config, data, _backend));
+        _validator = Own(new Validator(
             _trainer.Model, data, config.Validation, config.Training.BatchSize / config.Training.GradientAccumulation,
-            config.Training.SequenceLength, _trainer.Pool);
+            config.Training.SequenceLength, _trainer.Pool));
         _checkpoints = new CheckpointStore(
             folder.CheckpointsPath, new CheckpointRetention(config.Checkpoints.KeepLast, config.Checkpoints.Milestones));
         _configHash = HashOf(config);
+        _stream = StreamOf(config, data);
         _peakFlopsPerSecond = _backend.MeasurePeakFlopsPerSecond();
         _validateEvery = config.Validation.Every.Steps(config.Training.TokensAStep, config.TotalSteps);
         _saveEvery = config.Checkpoints.Every.Steps(config.Training.TokensAStep, config.TotalSteps);
@@ -77,14 +79,22 @@ public sealed class TrainingRun : IDisposable
     /// <param name="listener">Is told what happens.</param>
     /// <param name="initFrom">A safetensors file to take the weights from.</param>
     /// <param name="parent">The run that the file is of, where it is of one.</param>
-    /// <exception cref="ValidationException">The config is impossible.</exception>
+    /// <exception cref="ValidationException">The config is impossible, or the weights are of a run with another tokenizer.</exception>
     public static TrainingRun Start(
         RunConfig config, ConfigOrigin origin, RunPlaces places, ITrainingListener listener, string? initFrom = null, RunParent? parent = null)
     {
+        // Preparing data may take hours: a bad setting shows before.
+        config.Data.Validate();
+        config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
         Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
         config = config.Resolve(data.Tokenizer.VocabularySize);
-        TrainingRun run = Create(config, origin, places, data, parent, listener);
-        return run.Prepared(isNew: true, prepare: () =>
+        if (parent is not null)
+        {
+            RequireSameTokenizer(RunFolder.Open(places.Runs, parent.Run), data);
+        }
+
+        RunInit? init = initFrom is null ? null : RunInit.From(initFrom);
+        return Create(config, origin, places, data, parent, init, listener, run =>
         {
             if (initFrom is null)
             {
@@ -98,40 +108,39 @@ public sealed class TrainingRun : IDisposable
         });
     }
 
-    /// <summary>Goes on with a run from its newest checkpoint that verifies, or from the start where it never saved one.</summary>
-    /// <exception cref="InvalidDataException">There are checkpoints and none can be used.</exception>
+    /// <summary>Goes on with a run from its newest checkpoint that verifies, or from the start where it drew its own weights and never saved one.</summary>
+    /// <exception cref="InvalidDataException">There are checkpoints and none can be used; or there is none, and the run didn't start from its seed alone.</exception>
     public static TrainingRun Resume(string id, RunPlaces places, ITrainingListener listener, int? threads = null)
     {
         RunFolder folder = RunFolder.Open(places.Runs, id);
         RunRecord record = RunRecord.Load(folder.RecordPath);
         RunConfig config = ConfigFile.Load<RunConfig>(folder.ConfigPath);
         config = config with { Threads = threads ?? config.Threads };
-        Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
-        TrainingRun run = new(folder, config.Resolve(data.Tokenizer.VocabularySize), data, record.Parent, listener);
-        return run.Prepared(isNew: false, prepare: () =>
+        Dataset data = OpenData(record, config.Data, places, listener);
+        config = config.Resolve(data.Tokenizer.VocabularySize);
+        return Open(folder, record, config, data, listener, isNew: false, run =>
         {
             if (run._checkpoints.OpenNewest() is { } checkpoint)
             {
                 run.Restore(checkpoint);
             }
-            else if (record.Parent is not null)
+            else if (record.Parent is not null || record.Init is not null)
             {
-                throw new InvalidDataException($"{folder.Path}: has no checkpoint yet; start it again from {record.Parent.Run} step {record.Parent.Step}");
+                string source = record.Parent is { } parent ? $"{parent.Run} step {parent.Step}" : record.Init!.Path;
+                throw new InvalidDataException($"{folder.Path}: has no checkpoint yet; start it again from {source}");
             }
             else
             {
-                listener.Noticed("no checkpoint was saved yet: training starts from step 0");
+                run.Notice("no checkpoint was saved yet: training starts from step 0");
                 run._trainer.Initialize();
             }
-
-            (record with { Status = RunStatus.Running, Ended = null, ExitCode = null }).Save(folder.RecordPath);
         });
     }
 
     /// <summary>Starts a new run from a checkpoint of another, with its weights, optimizer state and place in the data: a cooldown from a stable trunk.</summary>
     /// <param name="id">The run to branch from.</param>
     /// <param name="step">The checkpoint; the newest when null.</param>
-    /// <param name="overrides">What is different; training.length counts from the parent's first step.</param>
+    /// <param name="overrides">What is different; training.length counts from the parent's first step or token.</param>
     /// <param name="places">Where runs and data are.</param>
     /// <param name="listener">Is told what happens.</param>
     /// <exception cref="ValidationException">The branch is not a continuation: another model or optimizer, or no steps left.</exception>
@@ -141,12 +150,16 @@ public sealed class TrainingRun : IDisposable
         RunConfig before = ConfigFile.Load<RunConfig>(source.ConfigPath);
         RunConfig config = ConfigFile.Bind<RunConfig>(
             ConfigFile.Apply<RunConfig>(ConfigFile.Read(source.ConfigPath), source.ConfigPath, overrides), source.ConfigPath);
+        Dataset data = ConfigFile.ToYaml(config.Data) == ConfigFile.ToYaml(before.Data)
+            ? OpenData(RunRecord.Load(source.RecordPath), config.Data, places, listener)
+            : Dataset.Prepare(config.Data, places.Data, listener.Noticed);
+
+        // Only now: a parent in training prunes its checkpoints.
         CheckpointStore store = CheckpointStore.Reader(source.CheckpointsPath);
         Checkpoint checkpoint = step is { } wanted
             ? store.Open(wanted)
             : store.OpenNewest() ?? throw new InvalidDataException($"{source.Path}: has no checkpoint to branch from");
-        Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
-        config = config.Resolve(data.Tokenizer.VocabularySize);
+        config = config.From(checkpoint.Step, checkpoint.Manifest.Tokens).Resolve(data.Tokenizer.VocabularySize);
         Require(config.Model == before.Model, "model", "is not the parent's; train --init-from takes weights alone");
         Require(config.Optimizer.GetType() == before.Optimizer.GetType(), "optimizer.type", "is not the parent's; train --init-from takes weights alone");
         Require(
@@ -154,8 +167,8 @@ public sealed class TrainingRun : IDisposable
             $"{config.TotalSteps} steps end before the branch does: it starts at step {checkpoint.Step}");
 
         ConfigOrigin origin = new(File.ReadAllText(source.ConfigPath), overrides);
-        TrainingRun run = Create(config, origin, places, data, new RunParent(id, checkpoint.Step, RunParentKind.Branch), listener);
-        return run.Prepared(isNew: true, prepare: () =>
+        RunParent parent = new(id, checkpoint.Step, RunParentKind.Branch);
+        return Create(config, origin, places, data, parent, init: null, listener, run =>
         {
             run.Restore(checkpoint, sameRun: false);
             run.Save();
@@ -174,8 +187,6 @@ public sealed class TrainingRun : IDisposable
     /// <returns>The process's exit code: 0, 4 when diverged, or what the signal asks for.</returns>
     public int Train(StopSignal stop)
     {
-        _metrics = new MetricsLog(Folder.MetricsPath, _trainer.State.Step);
-        _tensorBoard = Config.Logging.TensorBoard ? new TensorBoardWriter(Folder.TensorBoardPath) : null;
         try
         {
             while (_trainer.State.Step < Config.TotalSteps)
@@ -213,53 +224,109 @@ public sealed class TrainingRun : IDisposable
         }
         catch (Exception error)
         {
-            Directory.CreateDirectory(Folder.CrashPath);
-            File.WriteAllText(
-                Path.Combine(Folder.CrashPath, $"{DateTime.UtcNow:yyyyMMdd-HHmmss}.json"),
-                new JsonObject { ["step"] = _trainer.State.Step, ["error"] = error.ToString() }.ToJsonString());
-            End(RunStatus.Failed, 1);
+            Attempt(() =>
+            {
+                Directory.CreateDirectory(Folder.CrashPath);
+                File.WriteAllText(
+                    Path.Combine(Folder.CrashPath, $"{DateTime.UtcNow:yyyyMMdd-HHmmss}.json"),
+                    new JsonObject { ["step"] = _trainer.State.Step, ["error"] = error.ToString() }.ToJsonString());
+            });
+            Attempt(() => End(RunStatus.Failed, 1));
             throw;
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _metrics?.Dispose();
-        _tensorBoard?.Dispose();
-        _validator.Dispose();
-        _trainer.Dispose();
-        _backend.Dispose();
-        _data.Dispose();
-        _lock.Dispose();
-    }
+    public void Dispose() => Release(_owned);
 
     private static TrainingRun Create(
-        RunConfig config, ConfigOrigin origin, RunPlaces places, Dataset data, RunParent? parent, ITrainingListener listener)
+        RunConfig config, ConfigOrigin origin, RunPlaces places, Dataset data, RunParent? parent, RunInit? init, ITrainingListener listener,
+        Action<TrainingRun> prepare)
     {
         RunFolder folder = RunFolder.Create(places.Runs, config.Name, places.RunId);
         folder.WriteConfig(config, origin.Text, origin.Overrides);
-        RunRecord.Start(folder, config.Name, config.Seed, parent).Save(folder.RecordPath);
-        return new TrainingRun(folder, config, data, parent, listener);
+        RunRecord record = RunRecord.Start(folder, config.Name, config.Seed, parent) with
+        {
+            Init = init,
+            Data = new RunData(Path.GetFullPath(data.Folder), data.Manifest.Key),
+        };
+        return Open(folder, record, config, data, listener, isNew: true, prepare);
     }
 
-    // A run that can't even start must hold nothing, and a new one must not look as if it were running.
-    private TrainingRun Prepared(bool isNew, Action prepare)
+    // A run that can't even start must hold nothing; a new one must not look as if it were running, an old one must stay as it was.
+    private static TrainingRun Open(
+        RunFolder folder, RunRecord record, RunConfig config, Dataset data, ITrainingListener listener, bool isNew, Action<TrainingRun> prepare)
     {
+        Stack<IDisposable> owned = new([data]);
+        record = record with { Status = RunStatus.Running, Ended = null, ExitCode = null };
         try
         {
-            prepare();
-            return this;
+            owned.Push(folder.Lock());
+            if (isNew)
+            {
+                record.Save(folder.RecordPath);
+            }
+
+            TrainingRun run = new(folder, record, config, data, listener, owned);
+            prepare(run);
+            run.OpenLogs();
+            record.Save(folder.RecordPath);
+            return run;
         }
         catch
         {
             if (isNew)
             {
-                End(RunStatus.Failed, 1);
+                Attempt(() => (record with { Status = RunStatus.Failed, Ended = DateTimeOffset.UtcNow, ExitCode = 1 }).Save(folder.RecordPath));
             }
 
-            Dispose();
+            Release(owned);
             throw;
+        }
+    }
+
+    private static void Release(Stack<IDisposable> owned)
+    {
+        while (owned.TryPop(out IDisposable? last))
+        {
+            last.Dispose();
+        }
+    }
+
+    // For what is worth a try where the disk may be full, and must not hide an error or end a run.
+    private static void Attempt(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+
+    // By its folder, there or under the data folder of now: the corpus may be gone. Prepared again only where the folder is gone too.
+    private static Dataset OpenData(RunRecord record, DataOptions options, RunPlaces places, ITrainingListener listener)
+    {
+        string[] candidates = record.Data is { } known ? [known.Folder, Path.Combine(places.Data, Path.GetFileName(known.Folder))] : [];
+        Dataset data = Array.Find(candidates, Directory.Exists) is { } folder
+            ? Dataset.Open(folder, options)
+            : Dataset.Prepare(options, places.Data, listener.Noticed);
+        if (record.Data is { } expected && data.Manifest.Key != expected.Key)
+        {
+            data.Dispose();
+            throw new InvalidDataException($"{data.Folder}: is not the dataset that {record.Id} was trained on; the corpus has changed: restore it, or {expected.Folder}");
+        }
+
+        return data;
+    }
+
+    private static void RequireSameTokenizer(RunFolder source, Dataset data)
+    {
+        if (!Tokenizer.Load(source.TokenizerPath).Sha256.SequenceEqual(data.Tokenizer.Sha256))
+        {
+            throw new ValidationException(
+                $"--init-from {source.Id}: its tokenizer is another, so its weights mean nothing here; set data.tokenizer={{type: file, path: {source.TokenizerPath}}}");
         }
     }
 
@@ -267,11 +334,41 @@ public sealed class TrainingRun : IDisposable
     private static string HashOf(RunConfig config) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
         ConfigFile.ToYaml(config with { Name = "", Threads = 0, Logging = new LoggingOptions(), Checkpoints = new CheckpointOptions() }))));
 
+    // Everything that decides which tokens come after a place in the data.
+    private static string StreamOf(RunConfig config, Dataset data) => string.Join(' ',
+    [
+        data.Manifest.Key, $"seed={config.Seed}", $"sequenceLength={config.Training.SequenceLength}", $"subsetSeed={config.Data.SubsetSeed}",
+        .. data.Training.Select(source => $"{source.Name}={source.Weight}*{source.TokenCount}"),
+    ]);
+
     private static bool Due(long step, long every, long[]? milestones) =>
         (every > 0 && step % every == 0) || (milestones is not null && Array.IndexOf(milestones, step) >= 0);
 
     private bool SaveIsOverdue =>
         Config.Checkpoints.EveryMinutes > 0 && Stopwatch.GetElapsedTime(_lastSave).TotalMinutes >= Config.Checkpoints.EveryMinutes;
+
+    private T Own<T>(T resource)
+        where T : IDisposable
+    {
+        _owned.Push(resource);
+        return resource;
+    }
+
+    private void OpenLogs()
+    {
+        _metrics = Own(new MetricsLog(Folder.MetricsPath, _trainer.State.Step));
+        _tensorBoard = Config.Logging.TensorBoard ? Own(new TensorBoardWriter(Folder.TensorBoardPath)) : null;
+    }
+
+    private void Notice(string message)
+    {
+        _listener.Noticed(message);
+        Attempt(() =>
+        {
+            Directory.CreateDirectory(Folder.LogsPath);
+            File.AppendAllText(Folder.NoticesPath, $"{DateTime.UtcNow:O} {message.ReplaceLineEndings(" ")}\n");
+        });
+    }
 
     /// <summary>One step and its row of metrics; false when the run has diverged.</summary>
     private bool TakeStep()
@@ -306,28 +403,28 @@ public sealed class TrainingRun : IDisposable
         long count = state.NonFiniteSteps + state.Rewinds;
         if (Config.Training.NonFinite == NonFinitePolicy.Abort || count > Config.Training.NonFiniteMax)
         {
-            _listener.Noticed($"{what}; the run ends as diverged, nothing of the step was kept");
+            Notice($"{what}; the run ends as diverged, nothing of the step was kept");
             return false;
         }
 
         if (Config.Training.NonFinite == NonFinitePolicy.Skip)
         {
-            _listener.Noticed($"{what}; the weights stay as they were ({count} of at most {Config.Training.NonFiniteMax})");
+            Notice($"{what}; the weights stay as they were ({count} of at most {Config.Training.NonFiniteMax})");
             return true;
         }
 
         Checkpoint? checkpoint = _checkpoints.OpenNewest();
         if (checkpoint is null)
         {
-            _listener.Noticed($"{what}, and there is no checkpoint to go back to");
+            Notice($"{what}, and there is no checkpoint to go back to");
             return false;
         }
 
         Restore(checkpoint);
         _trainer.SkipTo(state.Cursor!, state.Rewinds + 1);
         _metrics!.Dispose();
-        _metrics = new MetricsLog(Folder.MetricsPath, checkpoint.Step);
-        _listener.Noticed($"{what}; back at step {checkpoint.Step}, with the data that comes next");
+        _metrics = Own(new MetricsLog(Folder.MetricsPath, checkpoint.Step));
+        Notice($"{what}; back at step {checkpoint.Step}, with the data that comes next");
         return true;
     }
 
@@ -343,8 +440,25 @@ public sealed class TrainingRun : IDisposable
             ("time/data_s", report.DataSeconds), ("mem/rss_bytes", Environment.WorkingSet), ("mem/device_bytes", _backend.Ledger.LiveBytes),
             ("progress/eta_s", eta),
         ];
-        _metrics!.Append(report.At, row);
-        _tensorBoard?.Append(report.At.Step, row);
+        Append(report.At, row);
+    }
+
+    // Training is worth more than its log: a full disk costs rows, and is said once.
+    private void Append(Progress at, ReadOnlySpan<(string, double)> row)
+    {
+        try
+        {
+            _metrics!.Append(at, row);
+            _tensorBoard?.Append(at.Step, row);
+        }
+        catch (IOException error)
+        {
+            if (!_losesMetrics)
+            {
+                _losesMetrics = true;
+                Notice($"step {at.Step}: metrics can't be written, training goes on: {error.Message}");
+            }
+        }
     }
 
     private void Validate()
@@ -356,8 +470,7 @@ public sealed class TrainingRun : IDisposable
             [
                 .. _scores.SelectMany(score => new[] { ($"val/{score.Source}/loss", score.LossNats), ($"val/{score.Source}/bpb", score.BitsPerByte) }),
             ];
-            _metrics!.Append(_trainer.At, row);
-            _tensorBoard?.Append(_trainer.State.Step, row);
+            Append(_trainer.At, row);
         }
 
         _listener.Validated(_trainer.At, _scores);
@@ -370,11 +483,11 @@ public sealed class TrainingRun : IDisposable
         {
             writer.Tokens = _trainer.State.Tokens;
             writer.ConfigHash = _configHash;
-            writer.Parent = _parent;
+            writer.Parent = _record.Parent;
             writer.State = new JsonObject
             {
                 ["trainer"] = JsonSerializer.SerializeToNode(_trainer.State, ConfigFile.JsonOptions),
-                ["data"] = _data.Manifest.Key,
+                ["stream"] = _stream,
             };
             _trainer.Save(writer.Create, _data.Tokenizer.EndOfTextId);
         });
@@ -392,7 +505,7 @@ public sealed class TrainingRun : IDisposable
         catch (Exception error) when (error is IOException or InvalidDataException)
         {
             _lastSave = Stopwatch.GetTimestamp();
-            _listener.Noticed($"step {_trainer.State.Step} could not be saved, training goes on: {error.Message}");
+            Notice($"step {_trainer.State.Step} could not be saved, training goes on: {error.Message}");
         }
     }
 
@@ -400,7 +513,7 @@ public sealed class TrainingRun : IDisposable
     {
         foreach (string rejected in checkpoint.Rejected)
         {
-            _listener.Noticed($"passed over a bad checkpoint: {rejected}");
+            Notice($"passed over a bad checkpoint: {rejected}");
         }
 
         if (sameRun && checkpoint.Manifest.ConfigHash != _configHash)
@@ -419,18 +532,18 @@ public sealed class TrainingRun : IDisposable
             throw new InvalidDataException($"{checkpoint.Path}: the trainer's state can't be read: {error.Message}", error);
         }
 
-        if (checkpoint.Manifest.State["data"]?.GetValue<string>() != _data.Manifest.Key)
+        if (checkpoint.Manifest.State["stream"]?.GetValue<string>() != _stream)
         {
             if (sameRun)
             {
                 throw new InvalidDataException($"{checkpoint.Path}: was trained on other data than {_data.Folder}; the corpus has changed");
             }
 
-            _listener.Noticed("the branch trains on other data than its parent: it starts at the beginning of them");
+            Notice("the branch trains on other data than its parent, or in another order: it starts at the beginning of them");
             state = state with { Cursor = null };
         }
 
-        _trainer.Restore(checkpoint.FilePath, state);
+        _trainer.Restore(checkpoint.FilePath, state, hasAverage: sameRun || checkpoint.Has("ema.safetensors"));
     }
 
     private int End(RunStatus status, int exitCode)
@@ -442,14 +555,7 @@ public sealed class TrainingRun : IDisposable
             summary[$"val/{score.Source}/bpb"] = score.BitsPerByte;
         }
 
-        RunRecord record = RunRecord.Load(Folder.RecordPath) with
-        {
-            Status = status,
-            Ended = DateTimeOffset.UtcNow,
-            ExitCode = exitCode,
-            Summary = summary,
-        };
-        record.Save(Folder.RecordPath);
+        (_record with { Status = status, Ended = DateTimeOffset.UtcNow, ExitCode = exitCode, Summary = summary }).Save(Folder.RecordPath);
         return exitCode;
     }
 }

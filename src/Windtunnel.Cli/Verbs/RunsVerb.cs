@@ -49,7 +49,7 @@ internal static class RunsVerb
         foreach (RunRow row in RunTable.Sort(rows, parsed.GetValue(s_sort)!))
         {
             table.Add(
-                row.Id, Status(row), $"{row.Last?.Step:N0}", row.Last is { } last ? Quantity.Count(last.Tokens) : null,
+                row.Id, row.Status, $"{row.Last?.Step:N0}", row.Last is { } last ? Quantity.Count(last.Tokens) : null,
                 row.Last is { } at ? Quantity.Time(at.WallSeconds) : null, $"{row.ValLoss:F4}", $"{row.ValBpb:F4}",
                 row.Record?.Parent is { } parent ? $"{parent.Run}@{parent.Step}" : null);
         }
@@ -67,7 +67,7 @@ internal static class RunsVerb
     {
         RunFolder folder = RunFolder.Open(parsed.GetValue(s_runs)!, parsed.GetValue(s_id)!);
         RunRecord record = RunRecord.Load(folder.RecordPath);
-        Console.WriteLine($"run          {record.Id} ({record.Status.ToString().ToLowerInvariant()}{(record.ExitCode is { } code ? $", exit code {code}" : "")})");
+        Console.WriteLine($"run          {record.Id} ({RunTable.StatusOf(folder, record)}{(record.ExitCode is { } code ? $", exit code {code}" : "")})");
         Console.WriteLine($"folder       {folder.Path}");
         Console.WriteLine($"started      {record.Created:yyyy-MM-dd HH:mm:ss} UTC on {record.Host}{(record.Ended is { } ended ? $", ended {ended:yyyy-MM-dd HH:mm:ss}" : "")}");
         Console.WriteLine($"version      {record.ToolVersion}{(record.GitSha is { } sha ? $", commit {sha[..Math.Min(10, sha.Length)]}" : "")}");
@@ -119,7 +119,7 @@ internal static class RunsVerb
         Dictionary<string, string>[] settings = [.. folders.Select(folder => Flat(ConfigFile.Read(folder.ConfigPath), ""))];
 
         TextTable table = new(["<", .. ids]);
-        Line("status", row => Status(row));
+        Line("status", row => row.Status);
         Line("steps", row => $"{row.Last?.Step:N0}");
         Line("tokens", row => $"{row.Last?.Tokens:N0}");
         Line("operations", row => row.Last is { } last ? Quantity.Flops(last.Flops) : null);
@@ -140,9 +140,6 @@ internal static class RunsVerb
         void Line(string name, Func<RunRow, string?> value) => table.Add(
             [name, .. ids.Select(id => value(rows.GetValueOrDefault(id) ?? throw new ValidationException($"{id}: has no run.json")))]);
     }
-
-    private static string Status(RunRow row) =>
-        row.Problem is not null ? "unreadable" : row.Record?.Status.ToString().ToLowerInvariant() ?? "";
 
     private static Dictionary<string, string> Flat(JsonObject settings, string prefix) => settings
         .SelectMany(setting => setting.Value is JsonObject inner

@@ -73,6 +73,7 @@ internal static class TrainVerb
 
     private static void Explain(RunConfig config)
     {
+        config.Data.Validate();
         config = config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
         RunEstimate estimate = RunEstimate.Of(config);
         MemoryEstimate memory = estimate.Memory;

@@ -107,11 +107,14 @@ public sealed class Checkpoint
         return new Checkpoint(System.IO.Path.GetFullPath(folder), manifest);
     }
 
+    /// <summary>Whether it has a file of this name.</summary>
+    public bool Has(string name) => Manifest.Files.Any(entry => entry.Name == name);
+
     /// <summary>The path of one of its files.</summary>
     /// <exception cref="InvalidDataException">The checkpoint has no such file.</exception>
     public string FilePath(string name)
     {
-        return Manifest.Files.Any(entry => entry.Name == name)
+        return Has(name)
             ? System.IO.Path.Combine(Path, name)
             : throw new InvalidDataException($"{Path}: has no {name}, only {string.Join(", ", Manifest.Files.Select(entry => entry.Name))}");
     }

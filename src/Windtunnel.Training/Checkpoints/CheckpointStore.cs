@@ -108,6 +108,7 @@ public sealed partial class CheckpointStore
     }
 
     /// <summary>Opens the newest checkpoint that verifies; bad ones on the way are set aside as <c>step-N.bad</c>, but by a reader.</summary>
+    /// <remarks>A reader that loses the race against the run's pruning looks again.</remarks>
     /// <returns>Null where the run has never saved one.</returns>
     /// <exception cref="InvalidDataException">There are checkpoints, or were, and none verifies: the run must not start over by itself.</exception>
     public Checkpoint? OpenNewest()
@@ -118,6 +119,10 @@ public sealed partial class CheckpointStore
             try
             {
                 return OpenOrQuarantine(path).InsteadOf(rejected);
+            }
+            catch (Exception) when (_isReader && !Directory.Exists(path))
+            {
+                return OpenNewest(); // The run saved a newer one and pruned this one meanwhile.
             }
             catch (InvalidDataException e)
             {

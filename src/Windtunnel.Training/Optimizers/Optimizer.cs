@@ -71,7 +71,7 @@ public abstract class Optimizer(ParameterSet parameters, Backend backend) : IDis
 }
 
 /// <summary>What an optimizer is told about a step; gradients and weights are in its <see cref="ParameterSet"/>.</summary>
-/// <param name="Number">1 for the first update.</param>
+/// <param name="Number">1 for the first update; steps that were skipped for not being finite don't count.</param>
 /// <param name="RateFactor">What the schedule multiplies every learning rate by, 0 to 1.</param>
 /// <param name="GradScale">Multiplies every gradient as it is read: below 1 where the global norm was clipped.</param>
 public readonly record struct OptimizerStep(long Number, double RateFactor, float GradScale);

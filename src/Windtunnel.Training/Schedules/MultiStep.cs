@@ -20,4 +20,8 @@ public sealed record MultiStepOptions(Duration? Warmup = null, IReadOnlyList<Dur
 
         return new WarmupThen(WarmupSteps(totalSteps, tokensAStep), step => Math.Pow(Gamma, drops.Count(drop => step > drop)));
     }
+
+    /// <inheritdoc/>
+    internal override ScheduleOptions Moved(Func<Duration, Duration> move) =>
+        this with { Warmup = move(Warmup), At = At?.Select(move).ToArray() };
 }

@@ -28,6 +28,9 @@ public abstract record ScheduleOptions(Duration Warmup)
     /// <exception cref="ValidationException">The durations do not fit the run.</exception>
     public abstract Schedule Build(long totalSteps, long tokensAStep);
 
+    /// <summary>This schedule with every moment that counts from the start of the run moved.</summary>
+    internal virtual ScheduleOptions Moved(Func<Duration, Duration> move) => this with { Warmup = move(Warmup) };
+
     /// <summary>The warm-up in steps, checked against the run.</summary>
     protected long WarmupSteps(long totalSteps, long tokensAStep)
     {

@@ -149,7 +149,7 @@ public sealed class TrainVerbTests(Tool tool)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no signals");
         string id = $"signal-{signal}";
-        Outcome stopped = tool.Signal(signal, "grad norm", "train", Tool.Tiny, "--id", id, "--training.length=100000", "--logging.every=1");
+        Outcome stopped = tool.Signal(signal, "grad norm", "train", Tool.Tiny, "--id", id, "--training.length=100000", "--logging.every=1", "--schedule={type: constant}");
 
         Assert.Equal(exitCode, stopped.ExitCode);
         Assert.Contains($"go on with: windtunnel resume {id}", stopped.Output);
@@ -160,6 +160,17 @@ public sealed class TrainVerbTests(Tool tool)
 
         Outcome again = tool.Signal(signal, "grad norm", "resume", id);
         Assert.Equal(exitCode, again.ExitCode);
-        Assert.Equal(2, Directory.GetDirectories(tool.RunFile(id, "checkpoints")).Length);
+        string[] checkpoints = [.. Directory.GetDirectories(tool.RunFile(id, "checkpoints")).Order(StringComparer.Ordinal)];
+        Assert.Equal(2, checkpoints.Length);
+
+        // The schedule doesn't know how long the run is: one that was never stopped has the same bits at the same step.
+        long steps = RunTable.Read(tool.Runs).Single(row => row.Id == id).Last!.Value.Step;
+        tool.Train("--id", $"{id}-whole", $"--training.length={steps}", "--schedule={type: constant}").AssertSucceeds();
+        foreach (string file in new[] { "model.safetensors", "optim.safetensors" })
+        {
+            Assert.Equal(
+                File.ReadAllBytes(tool.RunFile($"{id}-whole", "checkpoints", Path.GetFileName(checkpoints[^1]), file)),
+                File.ReadAllBytes(Path.Combine(checkpoints[^1], file)));
+        }
     }
 }

@@ -30,6 +30,18 @@ public sealed class RunTableTests
     }
 
     [Fact]
+    public void A_run_that_nobody_holds_is_not_running_but_killed()
+    {
+        using TemporaryFolder root = Runs();
+        using (RunFolder.Open(root.Path, "two").Lock())
+        {
+            Assert.Equal(["unreadable", "killed", "completed", "running"], RunTable.Read(root.Path).Select(row => row.Status));
+        }
+
+        Assert.Equal(["new", "two"], RunTable.Where(RunTable.Read(root.Path), "status=killed").Select(row => row.Id));
+    }
+
+    [Fact]
     public void Rows_tell_the_end_and_the_best_of_each_run()
     {
         using TemporaryFolder root = Runs();
@@ -61,7 +73,7 @@ public sealed class RunTableTests
 
     [Theory]
     [InlineData("status=completed", "one")]
-    [InlineData("status != running", "bad one")]
+    [InlineData("status != killed", "bad one")]
     [InlineData("status=unreadable", "bad")]
     [InlineData("val_loss<4", "one")]
     [InlineData("val_loss>=3", "one two")]

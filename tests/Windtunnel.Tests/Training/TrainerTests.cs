@@ -1,3 +1,5 @@
+using Windtunnel.Models;
+using Windtunnel.Tensors.Backends;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Text;
 using Windtunnel.Training;
@@ -5,7 +7,7 @@ using Windtunnel.Training.Optimizers;
 
 namespace Windtunnel.Tests.Training;
 
-public class TrainerTests
+public sealed class TrainerTests
 {
     [Theory]
     [InlineData("adamw")]
@@ -31,5 +33,41 @@ public class TrainerTests
         managed = (GC.GetAllocatedBytesForCurrentThread() - managed) / Steps;
         Assert.True(managed < 64 * 1024, $"{managed} bytes a step");
         Assert.Equal(native, backend.Ledger.Allocations);
+    }
+
+    [Fact]
+    public void A_skipped_step_counts_for_the_schedule_and_not_for_the_optimizer()
+    {
+        using TemporaryFolder folder = new();
+        RecordingOptions recording = new();
+        RunConfig config = TinyRun.Config(optimizer: recording).Resolve(257);
+        using Dataset data = Dataset.Prepare(config.Data, folder.Path);
+        using CpuBackend backend = new(1);
+        using Trainer trainer = new(config, data, backend);
+        trainer.Initialize();
+        trainer.Step();
+        float[] weights = new float[trainer.Model.Parameters.Length], broken = new float[weights.Length];
+        Array.Fill(broken, float.NaN);
+        backend.Read(trainer.Model.Parameters.Values, weights);
+        backend.Write(trainer.Model.Parameters.Values, broken);
+        Assert.False(trainer.Step().Finite);
+        backend.Write(trainer.Model.Parameters.Values, weights);
+        Assert.True(trainer.Step().Finite);
+
+        Assert.Equal([1, 2], recording.Seen.Select(step => step.Number));
+        Assert.Equal([1 / 3.0, 1], recording.Seen.Select(step => step.RateFactor));
+        Assert.Equal((3, 1), (trainer.State.Step, trainer.State.NonFiniteSteps));
+    }
+
+    private sealed record RecordingOptions() : OptimizerOptions(1)
+    {
+        public List<OptimizerStep> Seen { get; } = [];
+
+        public override Optimizer Build(ParameterSet parameters, Backend backend) => new Recording(parameters, backend, Seen);
+    }
+
+    private sealed class Recording(ParameterSet parameters, Backend backend, List<OptimizerStep> seen) : Optimizer(parameters, backend)
+    {
+        public override void Step(in OptimizerStep step) => seen.Add(step);
     }
 }

@@ -203,6 +203,9 @@ public sealed class TrainingRunTests : IDisposable
         Assert.Equal(4, exitCode);
         Assert.Equal(RunStatus.Diverged, RunRecord.Load(folder.RecordPath).Status);
         Assert.Contains("not a number", listener.Notices[^1], StringComparison.Ordinal);
+        string[] logged = File.ReadAllLines(folder.NoticesPath);
+        Assert.Equal(listener.Notices.SkipWhile(notice => !notice.Contains("not a number", StringComparison.Ordinal)), logged.Select(line => line[(line.IndexOf(' ') + 1)..]));
+        Assert.All(logged, line => Assert.True(DateTime.TryParse(line.Split(' ')[0], out _), line));
         Assert.True(listener.Steps.Count(step => !double.IsFinite(step.LossNats)) <= 4, $"{listener.Steps.Count} steps");
     }
 
@@ -215,6 +218,176 @@ public sealed class TrainingRunTests : IDisposable
         ValidationException error = Assert.Throws<ValidationException>(() => Resume("changed", new RecordingListener()));
         Assert.Contains("was changed since step 1", error.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_run_that_took_weights_and_never_saved_does_not_start_over_from_others(bool fromRun)
+    {
+        RunFolder folder = Train(TinyRun.Config(steps: 10), "source", new RecordingListener()).Folder;
+        string weights = Path.Combine(folder.CheckpointsPath, "step-00000010", "model.safetensors");
+        RunParent? parent = fromRun ? new RunParent("source", 10, RunParentKind.Init) : null;
+        using (TrainingRun run = TrainingRun.Start(TinyRun.Config(), new ConfigOrigin(null, []), Places("warm"), new RecordingListener(), weights, parent))
+        {
+            RunInit init = RunRecord.Load(run.Folder.RecordPath).Init!;
+            Assert.Equal(weights, init.Path);
+            Assert.Equal(64, init.Sha256.Length);
+            Directory.Delete(run.Folder.CheckpointsPath, recursive: true);
+        }
+
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => Resume("warm", new RecordingListener()));
+        Assert.Contains($"has no checkpoint yet; start it again from {(fromRun ? "source step 10" : weights)}", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Weights_of_a_run_with_another_tokenizer_are_refused()
+    {
+        RunFolder folder = Train(TinyRun.Config(steps: 10), "source", new RecordingListener()).Folder;
+        string weights = Path.Combine(folder.CheckpointsPath, "step-00000010", "model.safetensors");
+        RunConfig config = TinyRun.Config() with { Data = TinyRun.Data with { Tokenizer = new Windtunnel.Text.Tokenizers.BpeTokenizerOptions(VocabularySize: 258) } };
+        string tokenizer = File.ReadAllText(folder.TokenizerPath);
+        using (TrainingRun run = TrainingRun.Start(config, new ConfigOrigin(null, []), Places("other"), new RecordingListener()))
+        {
+            Assert.NotEqual(tokenizer, File.ReadAllText(run.Folder.TokenizerPath));
+        }
+
+        ValidationException error = Assert.Throws<ValidationException>(() => TrainingRun.Start(
+            config, new ConfigOrigin(null, []), Places("refused"), new RecordingListener(), weights, new RunParent("source", 10, RunParentKind.Init)));
+        Assert.Contains("--init-from source: its tokenizer is another", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("seed=2")]
+    [InlineData("data.subsetTokens=2000")]
+    [InlineData("training.sequenceLength=32")]
+    public void A_branch_into_another_order_of_the_data_starts_at_its_beginning(string setting)
+    {
+        Train(Trunk, "trunk", new RecordingListener());
+        RecordingListener listener = new();
+        double epoch;
+        using (TrainingRun run = TrainingRun.Branch("trunk", 10, [setting], Places("branch"), listener))
+        {
+            Assert.Contains("starts at the beginning", Assert.Single(listener.Notices), StringComparison.Ordinal);
+            Assert.Contains(listener.Notices[0], File.ReadAllText(run.Folder.NoticesPath), StringComparison.Ordinal);
+            run.Train(new StopSignal());
+            epoch = run.Data.Training[0].TokenCount;
+        }
+
+        int length = setting.StartsWith("training", StringComparison.Ordinal) ? 32 : 48;
+        Assert.Equal(11, listener.Steps[0].At.Step);
+        Assert.Equal(4 * length / epoch, listener.Steps[0].At.Epoch, 1e-12);
+    }
+
+    [Fact]
+    public void A_branch_with_other_batches_trains_as_many_tokens_as_its_length_says()
+    {
+        RunConfig trunk = Trunk with
+        {
+            Training = TinyRun.Config().Training with { Length = Duration.Parse("3840 tokens") },
+            Schedule = new Windtunnel.Training.Schedules.WsdOptions(Duration.Parse("960 tokens"), Duration.Parse("384 tokens")),
+        };
+        Train(trunk, "trunk", new RecordingListener());
+        RecordingListener listener = new();
+        using (TrainingRun run = TrainingRun.Branch("trunk", 10, ["training.batchSize=2"], Places("branch"), listener))
+        {
+            run.Train(new StopSignal());
+        }
+
+        // 10 steps of 192 tokens, then 20 of 96: past the warm-up, and the decay takes the last 4.
+        Assert.Equal((30, 3840), (listener.Steps[^1].At.Step, listener.Steps[^1].At.Tokens));
+        double max = new AdamWOptions().LearningRate;
+        Assert.Equal(Enumerable.Repeat(max, 16).Concat([max * 0.75, max * 0.5, max * 0.25, 0]), listener.Steps.Select(step => step.LearningRate), Near);
+    }
+
+    [Fact]
+    public void A_branch_may_turn_the_average_of_the_weights_on()
+    {
+        Train(Trunk, "trunk", new RecordingListener());
+        using TrainingRun run = TrainingRun.Branch("trunk", 10, ["training.emaDecay=0.9"], Places("branch"), new RecordingListener());
+        string checkpoint = Path.Combine(run.Folder.CheckpointsPath, "step-00000010");
+
+        Assert.Equal(File.ReadAllBytes(Path.Combine(checkpoint, "model.safetensors")), File.ReadAllBytes(Path.Combine(checkpoint, "ema.safetensors")));
+        Assert.Equal(0, run.Train(new StopSignal()));
+    }
+
+    [Fact]
+    public void A_run_goes_on_without_its_corpus_and_refuses_another()
+    {
+        string text = _folder.File("corpus.txt");
+        File.WriteAllLines(text, Enumerable.Range(0, 2000).Select(i => $"Line {i} says that {i * i} is a square."));
+        RunConfig config = TinyRun.Config() with
+        {
+            Data = new Windtunnel.Text.DataOptions(
+                new Windtunnel.Text.Corpora.FilesCorpusOptions([text]), Tokenizer: new Windtunnel.Text.Tokenizers.BytesTokenizerOptions(), ValidationFraction: 0),
+        };
+        string whole = TinyRun.Fingerprint(Train(config, "whole", new RecordingListener()).Folder);
+        using StopSignal stop = new();
+        RunFolder folder = Train(config, "stopped", new RecordingListener { OnStep = step => { if (step.At.Step == 7) { stop.Request(75); } } }, stop).Folder;
+        File.Delete(text);
+
+        Assert.Equal(0, Resume("stopped", new RecordingListener()));
+        Assert.Equal(whole, TinyRun.Fingerprint(folder));
+
+        File.WriteAllLines(text, Enumerable.Range(0, 2000).Select(i => $"Another line {i}."));
+        Directory.Delete(RunRecord.Load(folder.RecordPath).Data!.Folder, recursive: true);
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => Resume("stopped", new RecordingListener()));
+        Assert.Contains("is not the dataset that stopped was trained on", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_log_that_cannot_be_read_leaves_a_finished_run_finished_and_lets_go_of_it()
+    {
+        RunFolder folder = Train(TinyRun.Config(), "done", new RecordingListener()).Folder;
+        string record = File.ReadAllText(folder.RecordPath), log = File.ReadAllText(folder.MetricsPath);
+        File.WriteAllText(folder.MetricsPath, "no row\n" + log);
+
+        Assert.Throws<InvalidDataException>(() => Resume("done", new RecordingListener()));
+        Assert.Equal(record, File.ReadAllText(folder.RecordPath));
+        Assert.False(folder.IsLocked);
+    }
+
+    [Fact]
+    public void A_run_that_cannot_start_is_recorded_as_failed_and_lets_go_of_its_folder()
+    {
+        string notWeights = _folder.File("weights.safetensors");
+        File.WriteAllText(notWeights, "not a file of weights");
+        Assert.Throws<InvalidDataException>(() => TrainingRun.Start(TinyRun.Config(), new ConfigOrigin(null, []), Places("failed"), new RecordingListener(), notWeights));
+
+        RunFolder folder = RunFolder.Open(_folder.File("runs"), "failed");
+        Assert.Equal(RunStatus.Failed, RunRecord.Load(folder.RecordPath).Status);
+        Assert.False(folder.IsLocked);
+    }
+
+    [Fact]
+    public void Settings_are_checked_before_data_is_prepared()
+    {
+        Assert.Throws<ValidationException>(() => Train(TinyRun.Config() with { Logging = new LoggingOptions(0) }, "refused", new RecordingListener()));
+        Assert.Throws<ValidationException>(() => Train(TinyRun.Config() with { Data = TinyRun.Data with { ValidationFraction = 2 } }, "refused", new RecordingListener()));
+        Assert.False(Directory.Exists(_folder.File("data")));
+    }
+
+    [Fact]
+    public void An_error_in_a_step_is_the_one_that_is_thrown_even_where_nothing_can_be_written()
+    {
+        RunFolder? folder = null;
+        InvalidOperationException error = Assert.Throws<InvalidOperationException>(() =>
+        {
+            using TrainingRun run = TrainingRun.Start(TinyRun.Config(), new ConfigOrigin(null, []), Places("crashed"), new RecordingListener
+            {
+                OnStep = _ =>
+                {
+                    File.WriteAllText(folder!.CrashPath, "where a folder would be");
+                    throw new InvalidOperationException("the original");
+                },
+            });
+            folder = run.Folder;
+            run.Train(new StopSignal());
+        });
+        Assert.Equal("the original", error.Message);
+        Assert.Equal(RunStatus.Failed, RunRecord.Load(folder!.RecordPath).Status);
+    }
+
+    private static RunConfig Trunk { get; } = TinyRun.Config() with { Checkpoints = new CheckpointOptions(Duration.OfSteps(5), Milestones: [10]) };
 
     private static RunConfig Config(string family, string optimizer) => TinyRun.Config(
         family == "llama" ? TinyRun.Llama : New<ModelOptions>(family) with { Size = "20k", Layers = 2, Width = 32, Heads = 2 },

@@ -83,6 +83,35 @@ public sealed class CheckpointStoreTests
     }
 
     [Fact]
+    public async Task A_reader_finds_a_checkpoint_however_fast_the_run_saves_and_prunes()
+    {
+        using TemporaryFolder folder = new();
+        string checkpoints = folder.File("checkpoints");
+        CheckpointStore writer = new(checkpoints), reader = CheckpointStore.Reader(checkpoints);
+        Save(writer, 1);
+        bool done = false;
+        Task saving = Task.Run(() =>
+        {
+            for (int step = 2; step < 200; step++)
+            {
+                Save(writer, step);
+            }
+
+            Volatile.Write(ref done, true);
+        }, TestContext.Current.CancellationToken);
+        long last = 0;
+        while (!Volatile.Read(ref done))
+        {
+            long step = reader.OpenNewest()!.Step;
+            Assert.True(step >= last, $"step {step} after {last}");
+            last = step;
+        }
+
+        await saving;
+        Assert.Equal(199, reader.OpenNewest()!.Step);
+    }
+
+    [Fact]
     public void The_same_state_gives_the_same_bytes()
     {
         using TemporaryFolder folder = new();
