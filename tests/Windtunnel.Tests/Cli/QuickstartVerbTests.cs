@@ -1,12 +1,16 @@
 namespace Windtunnel.Tests.Cli;
 
 [Collection(nameof(Tool))]
-public sealed class QuickstartVerbTests(Tool tool)
+public sealed class QuickstartVerbTests : IDisposable
 {
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
     [Fact]
     public void The_quickstart_trains_charts_compares_samples_and_says_what_to_try_next()
     {
-        string output = Tool.Run("quickstart", "--minutes", "0.02", "--runs", tool.Runs, "--data", tool.Data).AssertSucceeds();
+        string output = Tool.Run("quickstart", "--minutes", "0.02", "--runs", _folder.File("runs"), "--data", _folder.File("data")).AssertSucceeds();
 
         foreach (string part in new[] { "LLaMA, 5 layers", " steps, ", "completed at step", "loss, nats a token", "this model", "brotli -11", "gzip -9", "▸" })
         {
@@ -27,5 +31,5 @@ public sealed class QuickstartVerbTests(Tool tool)
 
     [Fact]
     public void Impossible_threads_are_refused() =>
-        Tool.Run("quickstart", "--threads", "-1", "--runs", tool.Runs, "--data", tool.Data).AssertFails(2, "threads: -1");
+        Tool.Run("quickstart", "--threads", "-1", "--runs", _folder.File("runs"), "--data", _folder.File("data")).AssertFails(2, "threads: -1");
 }
