@@ -92,8 +92,8 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
 
     private readonly struct PackWork(in GemmCall call, int m0, int m, int n0, int n, int k0, int k, nint a, nint b, int aItems) : IWork
     {
-        public const int APanelsAnItem = 8;
-        public const int BPanelsAnItem = 4;
+        public const int APanelsAnItem = 3;
+        public const int BPanelsAnItem = 1;
 
         private readonly GemmCall _call = call;
 
