@@ -27,8 +27,6 @@ public sealed partial class RunFolder
 
     public string CheckpointsPath => At("checkpoints");
 
-    public string EvaluationsPath => At("evals");
-
     public string HuggingFacePath => At("hf");
 
     /// <summary>The tokenizer, so that a run can be sampled without the data it was trained on.</summary>

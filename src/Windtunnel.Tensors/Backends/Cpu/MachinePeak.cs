@@ -14,7 +14,7 @@ public static unsafe class MachinePeak
     /// fp32 operations a second (a fused multiply-add counts as two) of <paramref name="threads"/> threads that do nothing but
     /// independent multiply-adds in registers, at the widest vectors; the best of <paramref name="rounds"/> rounds.
     /// </summary>
-    public static double FlopsPerSecond(int threads, int rounds = 7) => Best(threads, rounds, worker: 0, static (pool, threads, _) =>
+    public static double FlopsPerSecond(int threads, int rounds = 7) => Best(threads, rounds, pool =>
     {
         long start = Stopwatch.GetTimestamp();
         pool.Run(default(FmaWork), threads);
@@ -29,10 +29,11 @@ public static unsafe class MachinePeak
         try
         {
             new Span<float>(memory, Elements).Clear();
-            return Best(threads, rounds, (nint)memory, static (pool, threads, memory) =>
+            nint address = (nint)memory;
+            return Best(threads, rounds, pool =>
             {
                 long start = Stopwatch.GetTimestamp();
-                pool.Run(new ReadWork(memory, Elements / (threads * 16)), threads * 16);
+                pool.Run(new ReadWork(address, Elements / (threads * 16)), threads * 16);
                 return (double)Elements * sizeof(float) / Stopwatch.GetElapsedTime(start).TotalSeconds;
             });
         }
@@ -42,13 +43,13 @@ public static unsafe class MachinePeak
         }
     }
 
-    private static double Best(int threads, int rounds, nint worker, Func<WorkerPool, int, nint, double> round)
+    private static double Best(int threads, int rounds, Func<WorkerPool, double> round)
     {
         using WorkerPool pool = new(threads);
         double best = 0;
         for (int i = 0; i < rounds; i++)
         {
-            best = Math.Max(best, round(pool, threads, worker));
+            best = Math.Max(best, round(pool));
         }
 
         return best;
