@@ -30,7 +30,7 @@ public sealed class FullDiskTests
         string disk = Directory.CreateDirectory(folder.File("disk")).FullName, copy = Directory.CreateDirectory(folder.File("runs")).FullName;
         using Process process = Process.Start("unshare", ["--map-root-user", "--mount", "sh", "-c", Script, "sh", disk, copy,
             "dotnet", Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), "train", config, "--id", "full", "--logging.every=1",
-            "--runs", disk, "--data", folder.File("data")]);
+            "--logging.tensorBoard=false", "--runs", disk, "--data", folder.File("data")]);
         process.WaitForExit();
         Assert.SkipWhen(process.ExitCode is 1 or 99 && !File.Exists(Path.Combine(copy, "error")), "this machine mounts nothing for its users");
 
@@ -39,11 +39,11 @@ public sealed class FullDiskTests
         Assert.Equal(1, File.ReadLines(Path.Combine(copy, "output")).Count(line => line.Contains("metrics can't be written, training goes on", StringComparison.Ordinal)));
         RunFolder full = child.Folder("full");
         Assert.Equal(RunStatus.Completed, RunRecord.Load(full.RecordPath).Status);
-        MetricsRow[] rows = [.. MetricsLog.Read(full.MetricsPath)];
-        Assert.InRange(rows.Count(row => row.Values.ContainsKey("train/loss")), 100, 1999);
-        Assert.Equal(2000, rows[^1].At.Step);
 
-        child.Run(null, "train", config, "--id", "whole");
+        child.Run(null, "train", config, "--id", "whole", "--logging.every=1");
+        MetricsRow[] rows = [.. MetricsLog.Read(full.MetricsPath)], whole = [.. MetricsLog.Read(child.Folder("whole").MetricsPath)];
+        Assert.InRange(rows.Length, 100, whole.Length - 1);
+        Assert.Equal(2000, rows[^1].At.Step);
         Assert.Equal(TinyRun.Fingerprint(child.Folder("whole")), TinyRun.Fingerprint(full));
     }
 }
