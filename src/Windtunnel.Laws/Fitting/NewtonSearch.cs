@@ -433,8 +433,8 @@ internal sealed class NewtonSearch
         }
     }
 
-    // d parameter / d search coordinate.
-    private double Tangent(ReadOnlySpan<double> parameters, int k) => k < _coefficients && IsLogarithmic(k) ? parameters[k] : 1;
+    /// <summary>d parameter / d search coordinate.</summary>
+    public double Tangent(ReadOnlySpan<double> parameters, int k) => k < _coefficients && IsLogarithmic(k) ? parameters[k] : 1;
 
     private int[] FreeParameters()
     {
