@@ -18,7 +18,7 @@ public sealed record HyperparameterLaw(bool Saturating = true) : PointLaw
     private static readonly Quantity[] s_inputs =
     [
         new("n", "parameters", "parameters without embeddings"),
-        new("ratio", "", "training tokens over 20 n"),
+        new("r", "", "training tokens over 20 n"),
     ];
 
     private static readonly Parameter[] s_saturating = WithExponents(-8, -Flat, -4, -1, -0.3);
