@@ -8,8 +8,7 @@ namespace Windtunnel.Laws;
 /// excess R_N = N / U_N - 1. A token seen for the k-th time is worth exp(-(k - 1) / R_D*) of a new one.
 /// </summary>
 /// <remarks>
-/// As in the paper, the base law is given and only R_D* and R_N* are fitted. U_N is that of the base law given here, even where E, A and B
-/// are freed. N counts all parameters: 2.81e9 is 34 layers of width 2560 with their embeddings.
+/// As in the paper, the base law is given and only R_D* and R_N* are fitted. N counts all parameters: 2.81e9 is 34 layers of width 2560 with their embeddings.
 /// </remarks>
 /// <param name="E">The irreducible loss of the base law; the defaults are the authors' fit to C4, the exponentials of 0.6254804, 6.255414 and 7.3049974.</param>
 /// <param name="A">The coefficient of N.</param>

@@ -40,7 +40,7 @@ public abstract record Law
     /// <summary>What follows from the parameters and is worth an interval of its own: optimal ratios, exponents of the optimum.</summary>
     public virtual IReadOnlyList<DerivedQuantity> Derived => [];
 
-    /// <summary>Parameters that are given rather than fitted unless told otherwise: those of a base law that is taken from elsewhere.</summary>
+    /// <summary>Parameters that are given rather than fitted: those of a base law that is taken from elsewhere. A pin overrides the value.</summary>
     [JsonIgnore]
     public virtual IReadOnlyDictionary<string, double> Given => new Dictionary<string, double>();
 

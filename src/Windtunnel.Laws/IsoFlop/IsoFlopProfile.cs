@@ -1,4 +1,3 @@
-using MathNet.Numerics;
 using MathNet.Numerics.Distributions;
 using MathNet.Numerics.Random;
 using MathNet.Numerics.Statistics;
@@ -101,7 +100,7 @@ public sealed class IsoFlopProfile
     private ComputeOptimum? Vertex()
     {
         double center = _logSizes.Average();
-        double[] c = Fit.Polynomial([.. _logSizes.Select(x => x - center)], [.. Losses], 2);
+        double[] c = MathNet.Numerics.Fit.Polynomial([.. _logSizes.Select(x => x - center)], [.. Losses], 2);
         double vertex = -c[1] / (2 * c[2]);
         return c[2] > 0 && vertex + center >= _logSizes[0] && vertex + center <= _logSizes[^1]
             ? new ComputeOptimum(Flops, Math.Exp(vertex + center), c[0] + (c[1] * vertex / 2))
