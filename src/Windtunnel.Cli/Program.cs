@@ -15,6 +15,7 @@ public static class Program
         BranchVerb.Command,
         SampleVerb.Command,
         RunsVerb.Command,
+        ReproduceVerb.Command,
         ModelVerb.Command,
         DataVerb.Command,
         TokenizerVerb.Command,
