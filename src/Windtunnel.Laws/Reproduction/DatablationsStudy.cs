@@ -23,7 +23,7 @@ public sealed class DatablationsStudy : PublishedStudy
     public override StudyReport Run(string folder)
     {
         DataConstrainedLaw law = new();
-        Fitter fitter = Fitter(law, Read(folder, "datablations_c4.csv"));
+        Fitter fitter = Bind(law, Read(folder, "datablations_c4.csv"));
         double[] published = At(PublishedData, PublishedModel);
         Optimum best = fitter.Search()[0], local = fitter.Refine(published);
         double valley = Math.Max(Profile(15), Profile(320)) / best.Value;
@@ -38,7 +38,7 @@ public sealed class DatablationsStudy : PublishedStudy
             new("the lowest minimum", "R_N*", 1.706, best.Parameters[4], 5e-4),
             new("the lowest minimum", "objective", 0.01580466, best.Value, 5e-9),
             new("the lowest minimum", "R^2", 0.7910, RSquared(best.Parameters), 5e-5),
-            new("the valley", "objective at R_D* of 15 and 320 over the lowest, at most", 1.0015, valley, 0.0015),
+            new("the valley", "objective at R_D* = 15 and 320 over the lowest: 1 to 1.003", 1.0015, valley, 0.0015),
         ],
         [
             $"The published values lie in a local minimum: R_D* = {best.Parameters[3]:F2}, R_N* = {best.Parameters[4]:F3} scores {best.Value:G7} where they score {fitter.Value(published):G7}.",

@@ -112,7 +112,7 @@ public sealed class GadreStudy : PublishedStudy
     private static Optimum FitLoss(PointTable set, string column) => Fitter(new OverTrainingLaw(), set.Where("fit_loss=1"), null, ("n", "params"), ("d", "tokens"), ("loss", column)).Search()[0];
 
     private static double[] FitError(PointTable set, string column, string condition = "fit_error=1") =>
-        Fitter(new DownstreamErrorLaw(), set.Where(condition), null, ("loss", Loss), ("error", column)).Search()[0].Parameters;
+        Bind(new DownstreamErrorLaw(), set.Where(condition), null, ("loss", Loss), ("error", column)).Search()[0].Parameters;
 
     private static ChainPrediction Predict(PointTable models, string trainSet, string column, string size, int multiplier)
     {

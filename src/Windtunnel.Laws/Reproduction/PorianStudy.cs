@@ -84,8 +84,8 @@ public sealed class PorianStudy : PublishedStudy
         LogLogLine akima = Line(ProfileMethod.Akima), parabola = Line(ProfileMethod.Parabola);
         ProfileBias bias = ProfileBias.Of(profiles, ProfileBias.Surface(profiles), ProfileMethod.Parabola);
         Fitting.Interval interval = released.ExponentInterval();
-        return $"{setting}: weighted {released.Exponent:F4} [{interval.Low:F3}, {interval.High:F3}]; ours by Akima {akima.Exponent:F4}, by parabola {parabola.Exponent:F4}, "
-            + $"which on the surface fitted to these losses, {bias.TrueExponent:F4}, would find {bias.Exponent:F4}";
+        return $"{setting}: weighted {released.Exponent:F4} [{interval.Low:F3}, {interval.High:F3}]; ours by Akima {akima.Exponent:F4}, by parabola {parabola.Exponent:F4}; "
+            + $"the surface fitted to these losses has {bias.TrueExponent:F4}, of which the parabola finds {bias.Exponent:F4} (bias {bias.OfExponent:+0.0000;-0.0000})";
 
         LogLogLine Line(ProfileMethod method) => LogLogLine.Through([.. profiles.Select(profile => profile.Minimum(method)).OfType<ComputeOptimum>().Select(optimum => (optimum.Flops, optimum.Size))]);
     }

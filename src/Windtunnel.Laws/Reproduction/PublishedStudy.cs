@@ -46,7 +46,7 @@ public abstract class PublishedStudy
 
     /// <summary>The rows of a table as a problem of a law.</summary>
     /// <param name="columns">Column by quantity, where it has an unusual name.</param>
-    protected static Fitter Fitter(PointLaw law, PointTable table, Objective? objective = null, params IEnumerable<(string Quantity, string Column)> columns)
+    protected static Fitter Bind(PointLaw law, PointTable table, Objective? objective = null, params IEnumerable<(string Quantity, string Column)> columns)
     {
         Observations data = table.Observe(law, columns.ToDictionary(pair => pair.Quantity, pair => pair.Column));
         Identifiable.Require(law, data, law.Given.Count);
