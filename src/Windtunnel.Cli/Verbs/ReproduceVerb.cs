@@ -78,8 +78,12 @@ internal static class ReproduceVerb
     {
         TextTable table = new("<", "predicted", "true", "relative error");
         table.Add("loss", $"{cell.Loss:F6}", $"{cell.TrueLoss:F6}", $"{cell.LossDeviation:P4}");
-        table.Add("error, through the predicted loss", $"{cell.Error:F6}", $"{cell.TrueError:F6}", $"{cell.ErrorDeviation:P4}");
-        table.Add("error, from the true loss", $"{cell.ErrorFromTrueLoss:F6}", $"{cell.TrueError:F6}", $"{cell.ErrorFromTrueLossDeviation:P4}");
+        if (cell.TrueError is not null)
+        {
+            table.Add("error, through the predicted loss", $"{cell.Error:F6}", $"{cell.TrueError:F6}", $"{cell.ErrorDeviation:P4}");
+            table.Add("error, from the true loss", $"{cell.ErrorFromTrueLoss:F6}", $"{cell.TrueError:F6}", $"{cell.ErrorFromTrueLossDeviation:P4}");
+        }
+
         table.Write();
     }
 }

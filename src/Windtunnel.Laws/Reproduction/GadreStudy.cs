@@ -101,7 +101,10 @@ public sealed class GadreStudy : PublishedStudy
     /// Any cell of the reliability figures: a model of the testbed predicted from the fit to the five small runs of its training set.
     /// </summary>
     /// <param name="trainSet">C4, RedPajama or RefinedWeb.</param>
-    /// <param name="evalSet">A loss such as c4_val or paloma_ptb, or avg17 or avg46 for the error, which goes by the loss on c4_val.</param>
+    /// <param name="evalSet">
+    /// A loss such as c4_val or paloma_ptb, fitted to losses of that set; or avg17 or avg46 for the error, which goes by the loss on c4_val. A
+    /// prediction of another loss says nothing of errors.
+    /// </param>
     /// <param name="size">Such as 0.411B.</param>
     /// <param name="multiplier">Tokens a parameter.</param>
     public ChainPrediction Cell(string folder, string trainSet, string evalSet, string size, int multiplier) =>
@@ -109,7 +112,8 @@ public sealed class GadreStudy : PublishedStudy
 
     private static PointTable Of(PointTable models, string set) => models.Where($"dataset={set}");
 
-    private static Optimum FitLoss(PointTable set, string column) => Fitter(new OverTrainingLaw(), set.Where("fit_loss=1"), null, ("n", "params"), ("d", "tokens"), ("loss", column)).Search()[0];
+    private static Optimum FitLoss(PointTable set, string column) =>
+        Bind(new OverTrainingLaw(), set.Where("fit_loss=1"), null, ("n", "params"), ("d", "tokens"), ("loss", column)).Search()[0];
 
     private static double[] FitError(PointTable set, string column, string condition = "fit_error=1") =>
         Bind(new DownstreamErrorLaw(), set.Where(condition), null, ("loss", Loss), ("error", column)).Search()[0].Parameters;
@@ -127,7 +131,7 @@ public sealed class GadreStudy : PublishedStudy
         bool error = column is Error17 or Error46;
         string lossColumn = error ? Loss : column;
         LossToErrorChain chain = new(new OverTrainingLaw(), FitLoss(set, lossColumn).Parameters, FitError(set, error ? column : Error17));
-        return chain.At(Value("params"), Value("tokens"), Value(lossColumn), Value(error ? column : Error17));
+        return chain.At(Value("params"), Value("tokens"), Value(lossColumn), error ? Value(column) : null);
     }
 
     private static IEnumerable<ReproducedFigure> Headlines(PointTable models)
