@@ -13,7 +13,10 @@ namespace Windtunnel.Laws;
 /// </remarks>
 /// <param name="Free">Whether beta and gamma are fitted, between bounds, instead of fixed at 0.6 and 0.65.</param>
 /// <param name="Warmup">How the warm-up counts; parameters published with the law's code need <see cref="WarmupHandling.RampInDrops"/>.</param>
-/// <param name="Merge">Neighbouring drops are summed as one over at most this share of their age; 0 computes each, at a cost in time and memory.</param>
+/// <param name="Merge">
+/// Neighbouring drops are summed as one while they differ by at most this share in age and in rate; 0 computes each, at a cost in time
+/// and memory.
+/// </param>
 public sealed record MultiPowerLaw(bool Free = false, WarmupHandling Warmup = WarmupHandling.Ramp, double Merge = 0.0625) : CurveLaw
 {
     internal const double FixedBeta = 0.6, FixedGamma = 0.65;
@@ -149,6 +152,11 @@ public sealed record MultiPowerLaw(bool Free = false, WarmupHandling Warmup = Wa
                 {
                     int length = Math.Max(1, (int)((steps[row] - _steps[last]) * merge));
                     int first = Math.Max(_runs[last], length == 1 ? last : Before(_steps[last] - length + 1));
+                    while (Math.Abs(LogRate(_steps[last]) - LogRate(_steps[first])) > merge)
+                    {
+                        first = (first + last + 1) / 2;
+                    }
+
                     drops.Add(Merged(first, last, areas[row]));
                     last = first - 1;
                 }

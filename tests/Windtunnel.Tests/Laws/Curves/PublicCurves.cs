@@ -18,6 +18,15 @@ internal static class PublicCurves
     /// <summary>And six to predict.</summary>
     public static IEnumerable<string> Test => Names.Skip(3);
 
+    /// <summary>L0, A, B, alpha, log C, beta, gamma as printed in the README of the multi-power law's repository, which counts the ramp as annealing.</summary>
+    public static double[] ReadmeParameters(string model) => model switch
+    {
+        "25M" => [3.04045406, 0.52468604, 363.787516, 0.50786857, Math.Log(2.06560812), 0.58279013, 0.64142257],
+        "100M" => [2.6514477, 0.60115152, 437.9464276, 0.45295811, Math.Log(2.13245612), 0.59785199, 0.65523644],
+        "400M" => [2.37474466, 0.65421216, 523.42464371, 0.42878731, Math.Log(2.02462735), 0.59350493, 0.63472457],
+        _ => throw new ArgumentException(model),
+    };
+
     /// <summary>One of the nine schedules: a warm-up that reaches the peak at its last step, then the part by name.</summary>
     public static LearningRateSequence Schedule(string name)
     {
