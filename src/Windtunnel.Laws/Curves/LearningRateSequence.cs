@@ -65,6 +65,24 @@ public sealed class LearningRateSequence
     /// <summary>The rate that the warm-up reaches.</summary>
     public double Peak { get; }
 
+    /// <summary>How many updates lie between the first and the last fall of the rate after the warm-up; zero where it stays constant.</summary>
+    public int CooldownSteps
+    {
+        get
+        {
+            int first = -1, last = -1;
+            for (int step = Warmup; step <= Last; step++)
+            {
+                if (Drop(step, WarmupHandling.Ramp) > 1e-9 * Peak)
+                {
+                    (first, last) = (first < 0 ? step : first, step);
+                }
+            }
+
+            return first < 0 ? 0 : last - first + 1;
+        }
+    }
+
     /// <summary>The rate of a step.</summary>
     public double this[int step] => _rates[step];
 
