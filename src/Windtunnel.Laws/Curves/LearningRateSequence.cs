@@ -171,8 +171,17 @@ public sealed class LearningRateSequence
     }
 
     /// <summary>eta_(s-1) - eta_s of a step, zero where the warm-up is not counted.</summary>
-    public double Drop(int step, WarmupHandling warmup) =>
-        step == 0 || (step < Warmup && warmup != WarmupHandling.RampInDrops) ? 0 : Rate(step - 1, warmup) - Rate(step, warmup);
+    public double Drop(int step, WarmupHandling warmup)
+    {
+        if (step == 0 || (step < Warmup && warmup != WarmupHandling.RampInDrops))
+        {
+            return 0;
+        }
+
+        // A last rise into the peak still belongs to the warm-up.
+        double drop = Rate(step - 1, warmup) - Rate(step, warmup);
+        return step == Warmup && warmup != WarmupHandling.RampInDrops ? Math.Max(0, drop) : drop;
+    }
 
     private double Rate(int step, WarmupHandling warmup) => warmup == WarmupHandling.Peak && step < Warmup ? Peak : _rates[step];
 
