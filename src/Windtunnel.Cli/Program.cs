@@ -15,6 +15,8 @@ public static class Program
         BranchVerb.Command,
         SampleVerb.Command,
         RunsVerb.Command,
+        FitVerb.Command,
+        LawsVerb.Command,
         ReproduceVerb.Command,
         ModelVerb.Command,
         DataVerb.Command,

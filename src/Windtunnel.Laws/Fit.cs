@@ -21,7 +21,6 @@ namespace Windtunnel.Laws;
 /// <param name="Warnings">What a careful reader should know, one line each.</param>
 /// <param name="Data">The rows that were fitted.</param>
 /// <param name="Bootstrap">[replicate][parameter]; null where the intervals are profiles.</param>
-[JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 public sealed record Fit(
     string Format,
     Law Law,
@@ -32,13 +31,14 @@ public sealed record Fit(
     FitQuality Quality,
     IReadOnlyList<string> Warnings,
     Observations Data,
-    [property: JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)] double[][]? Bootstrap = null)
+    double[][]? Bootstrap = null)
 {
     private const string CurrentFormat = "windtunnel-fit-1";
     private const long MaxBytes = 512L << 20;
 
+    private static readonly JsonSerializerOptions s_json = new(ConfigFile.JsonOptions) { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     /// <summary>The values of the parameters, in the order of the law.</summary>
-    [JsonIgnore]
     public double[] Values => [.. Parameters.Select(parameter => parameter.Value)];
 
     /// <summary>Fits a law to rows.</summary>
@@ -60,7 +60,9 @@ public sealed record Fit(
         IReadOnlyList<Optimum> minima = fitter.Search();
         Optimum best = minima[0];
         ProfileLikelihood likelihood = new(fitter, best);
-        double[][]? samples = settings.Intervals == IntervalMethod.Bootstrap ? fitter.Bootstrap(best, settings.Replicates, settings.Seed) : null;
+        IntervalMethod intervals = settings.Intervals
+            ?? (objective is AsymmetricObjective || problem.BlockOf(problem.Rows - 1) < problem.Rows - 1 ? IntervalMethod.Bootstrap : IntervalMethod.Profile);
+        double[][]? samples = intervals == IntervalMethod.Bootstrap ? fitter.Bootstrap(best, settings.Replicates, settings.Seed) : null;
 
         FittedValue[] parameters = [.. law.Parameters.Select((parameter, k) => new FittedValue(
             parameter.Name, parameter.Unit, best.Parameters[k], IntervalOf(values => values[k], () => likelihood.Of(k)), best.AtBound[k], fitter.IsPinned(k)))];
@@ -73,7 +75,7 @@ public sealed record Fit(
             CurrentFormat, law, objective, pins, parameters, derived, quality,
             [.. warnings ?? [], .. FitWarnings.Of(problem, quality, parameters)], data, samples);
 
-        Interval? IntervalOf(Func<IReadOnlyList<double>, double> function, Func<Interval> profile) => settings.Intervals switch
+        Interval? IntervalOf(Func<IReadOnlyList<double>, double> function, Func<Interval> profile) => intervals switch
         {
             IntervalMethod.Bootstrap => Interval.OfSample(samples!.Select(sample => function(sample)), likelihood.Confidence),
             IntervalMethod.Profile when likelihood.DegreesOfFreedom > 0 => profile(),
@@ -108,7 +110,7 @@ public sealed record Fit(
     }
 
     /// <summary>Writes <c>fit.json</c>.</summary>
-    public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, ConfigFile.JsonOptions) + "\n");
+    public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, s_json) + "\n");
 
     /// <summary>Reads <c>fit.json</c>.</summary>
     /// <exception cref="ValidationException">There is no such file.</exception>
@@ -124,7 +126,7 @@ public sealed record Fit(
         try
         {
             Fit fit = file.Length <= MaxBytes
-                ? JsonSerializer.Deserialize<Fit>(File.ReadAllBytes(path), ConfigFile.JsonOptions)!
+                ? JsonSerializer.Deserialize<Fit>(File.ReadAllBytes(path), s_json)!
                 : throw new InvalidDataException($"{path}: {file.Length:N0} bytes are too many for a fit");
             fit.Check(path);
             return fit;
@@ -193,7 +195,6 @@ public sealed record Fit(
 /// <param name="Interval">95 %; null where it was not asked for, or no degree of freedom is left.</param>
 /// <param name="AtBound">Whether it rests on a bound.</param>
 /// <param name="Pinned">Whether it was held.</param>
-[JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 public sealed record FittedValue(string Name, string Unit, double Value, Interval? Interval, bool AtBound = false, bool Pinned = false);
 
 /// <summary>How good a fit is.</summary>
@@ -204,7 +205,6 @@ public sealed record FittedValue(string Name, string Unit, double Value, Interva
 /// <param name="ConditionNumber">Of the Jacobian with columns of length one.</param>
 /// <param name="Status">How the search ended.</param>
 /// <param name="NextMinimum">The next-best local minimum that the starts led to.</param>
-[JsonNumberHandling(JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 public sealed record FitQuality(
     double Value, int Rows, int DegreesOfFreedom, double ResidualScale, double ConditionNumber, FitStatus Status, int Iterations, LocalMinimum? NextMinimum);
 
@@ -233,12 +233,13 @@ public enum IntervalMethod
 /// <summary>How to fit.</summary>
 /// <param name="Objective">What to minimise; null for the law's own.</param>
 /// <param name="PinnedValues">Parameters to hold, by name.</param>
+/// <param name="Intervals">Null for profiles, and a bootstrap where the objective has kinks that profiles can't follow or rows come in blocks.</param>
 /// <param name="Replicates">Resamples of a bootstrap.</param>
 /// <param name="Seed">Of the resamples.</param>
 public sealed record FitSettings(
-    Objective? Objective = null, IReadOnlyDictionary<string, double>? PinnedValues = null, IntervalMethod Intervals = IntervalMethod.Profile,
+    Objective? Objective = null, IReadOnlyDictionary<string, double>? PinnedValues = null, IntervalMethod? Intervals = null,
     int Replicates = 1000, int Seed = 0)
 {
-    /// <summary>Parameters to hold, by name.</summary>
+    /// <summary>Parameters to hold; none where not given.</summary>
     public IReadOnlyDictionary<string, double> Pins => PinnedValues ?? new Dictionary<string, double>();
 }
