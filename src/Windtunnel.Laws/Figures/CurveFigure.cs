@@ -24,9 +24,17 @@ public static class CurveFigure
         {
             Tone tone = Tone.Category(i);
             Dash dash = (Dash)(i % 4);
-            losses.Add(new LineMark("", curve.Measured, tone, Width: 3.6, Opacity: 0.35));
-            losses.Add(new BandMark("", curve.Predicted, tone));
-            losses.Add(new LineMark(curve.Name, curve.Predicted.Count > 0 ? curve.Predicted : curve.Measured, tone, dash));
+            if (curve.Predicted.Count == 0)
+            {
+                losses.Add(new LineMark(curve.Name, curve.Measured, tone, dash));
+            }
+            else
+            {
+                losses.Add(new LineMark("", curve.Measured, tone, Width: 3.6, Opacity: 0.35));
+                losses.Add(new BandMark("", curve.Predicted, tone));
+                losses.Add(new LineMark(curve.Name, curve.Predicted, tone, dash));
+            }
+
             rates.Add(new LineMark(curve.Name, curve.LearningRate, tone, dash));
         }
 

@@ -6,7 +6,7 @@ namespace Windtunnel.Laws.Figures;
 /// <param name="Values">Rows from the top, of as many values as there are columns; a value that is not a number leaves its cell empty.</param>
 /// <param name="Format">How values are written, as .NET spells it.</param>
 public sealed record HeatMark(IReadOnlyList<IReadOnlyList<double>> Values, string Format = "0.0", Tone? Colour = null)
-    : Mark("", [.. from row in Values.Index() from cell in row.Item.Index() select new DataPoint(cell.Index, row.Index, Note: cell.Item.ToString("R"))], Colour ?? Tone.Category(0))
+    : Mark("", [.. from row in Values.Index() from cell in row.Item.Index() select new DataPoint(cell.Index, row.Index, Note: double.IsFinite(cell.Item) ? cell.Item.ToString("R") : "")], Colour ?? Tone.Category(0))
 {
     /// <inheritdoc/>
     internal override string Kind => "cell";

@@ -81,11 +81,11 @@ internal sealed class Scale
         // Ends as close as rounding, or the wrong way round, leave nothing to divide: show some room on both sides.
         if (high - low <= 1e-9 * Math.Max(1e-290, Math.Max(Math.Abs(low), Math.Abs(high))))
         {
-            double room = _axis.Log ? 0.2 : low == 0 ? 1 : 0.1 * Math.Abs(low);
+            double room = _axis.Log ? 0.2 : Math.Abs(low) < 1e-290 ? 1 : 0.1 * Math.Abs(low);
             return (low - room, low + room);
         }
 
-        double margin = Margin * (high - low);
+        double margin = _axis.Log ? Math.Min(1, Margin * (high - low)) : Margin * (high - low);
         double from = Given(_axis.Low) is null ? low - margin : low, to = Given(_axis.High) is null ? high + margin : high;
         return (!_axis.Log && positive && from < 0 ? 0 : from, to);
 

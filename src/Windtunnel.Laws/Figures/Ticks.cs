@@ -48,14 +48,10 @@ internal static class Ticks
         double[] decades = Inside(1, 1);
         if (decades.Length >= 3)
         {
-            int stride = 1;
-            while (decades.Length > most)
-            {
-                decades = Inside(++stride, 1);
-            }
-
-            minor = stride > 1 ? Inside(1, 1) : Inside(1, 2, 3, 4, 5, 6, 7, 8, 9);
-            return decades;
+            int stride = ((decades.Length - 1) / most) + 1;
+            minor = stride == 1 ? Inside(1, 2, 3, 4, 5, 6, 7, 8, 9) : stride < 5 ? decades : [];
+            double[] values = Inside(stride, 1);
+            return values.Length <= most ? values : Inside(stride + 1, 1);
         }
 
         minor = Inside(1, 1, 2, 3, 4, 5, 6, 7, 8, 9);
