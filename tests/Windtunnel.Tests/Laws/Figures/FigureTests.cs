@@ -168,6 +168,25 @@ public sealed class FigureTests
     }
 
     [Fact]
+    public void A_smooth_curve_needs_few_points_and_a_kinked_one_keeps_its_kinks()
+    {
+        (double X, double Y)[] smooth = [.. Enumerable.Range(0, 5_000).Select(i => (i * 0.08, 200 * Math.Exp(-0.001 * i)))];
+        List<(double X, double Y)> few = Polyline.Simplify(smooth);
+        Assert.InRange(few.Count, 10, 60);
+        Assert.Equal((smooth[0], smooth[^1]), (few[0], few[^1]));
+        Assert.All(smooth, point =>
+        {
+            int right = Math.Max(1, few.FindIndex(at => at.X >= point.X));
+            double share = (point.X - few[right - 1].X) / (few[right].X - few[right - 1].X);
+            Assert.Equal(point.Y, few[right - 1].Y + (share * (few[right].Y - few[right - 1].Y)), 0.35);
+        });
+
+        (double X, double Y)[] kinked = [(0, 0), (10, 0), (10, 50), (20, 50), (30, 50), (40, 20)];
+        Assert.Equal([(0, 0), (10, 0), (10, 50), (30, 50), (40, 20)], Polyline.Simplify(kinked));
+        Assert.Empty(Polyline.Simplify([]));
+    }
+
+    [Fact]
     public void The_table_holds_what_the_figure_shows()
     {
         Assert.Equal(
