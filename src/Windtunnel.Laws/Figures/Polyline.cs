@@ -38,6 +38,14 @@ internal static class Polyline
         return [.. thin.Where((_, i) => kept[i])];
     }
 
+    /// <summary>From a point to the line between two others.</summary>
+    public static double Distance((double X, double Y) point, (double X, double Y) from, (double X, double Y) to)
+    {
+        double dx = to.X - from.X, dy = to.Y - from.Y, squared = (dx * dx) + (dy * dy);
+        double share = squared == 0 ? 0 : Math.Clamp((((point.X - from.X) * dx) + ((point.Y - from.Y) * dy)) / squared, 0, 1);
+        return Math.Sqrt(Math.Pow(point.X - from.X - (share * dx), 2) + Math.Pow(point.Y - from.Y - (share * dy), 2));
+    }
+
     // Of the points in one column of half a pixel, the first, lowest, highest and last.
     private static List<(double X, double Y)> Thin(IReadOnlyList<(double X, double Y)> points)
     {
@@ -55,12 +63,5 @@ internal static class Polyline
         }
 
         return kept;
-    }
-
-    private static double Distance((double X, double Y) point, (double X, double Y) from, (double X, double Y) to)
-    {
-        double dx = to.X - from.X, dy = to.Y - from.Y, squared = (dx * dx) + (dy * dy);
-        double share = squared == 0 ? 0 : Math.Clamp((((point.X - from.X) * dx) + ((point.Y - from.Y) * dy)) / squared, 0, 1);
-        return Math.Sqrt(Math.Pow(point.X - from.X - (share * dx), 2) + Math.Pow(point.Y - from.Y - (share * dy), 2));
     }
 }
