@@ -41,8 +41,8 @@ public static class FitFigure
         DataPoint[] Line(int[] members)
         {
             double[] along = [.. members.Select(row => ofRuns ? rows[row][1] : XOf(rows[row]))];
-            double size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
-            return [.. Grid(along.Min(), along.Max()).Select(at =>
+            double beyond = ofRuns ? 2 : 1, size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
+            return [.. Grid(along.Min() / beyond, along.Max() * beyond).Select(at =>
             {
                 double[] x = ofRuns ? [size, at] : [at];
                 Interval band = ofRuns || ofOne ? predictor.Band(x) : new(at, at);

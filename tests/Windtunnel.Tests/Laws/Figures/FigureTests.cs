@@ -140,6 +140,15 @@ public sealed class FigureTests
     }
 
     [Fact]
+    public void Long_names_go_to_the_legend_and_leave_the_lines_their_room()
+    {
+        LineMark[] lines = [new("short", [new(0, 1), new(1, 2)]), new("a name as long as a path of a file", [new(0, 2), new(1, 1)])];
+        XElement root = XElement.Parse(new Figure("", [new Panel(new("x"), new("y"), lines, Legend: Legend.LineEnds)]).ToSvg());
+        Assert.Equal(["short", "a name as long as a path of a file"], Texts(root, "wt-legend"));
+        Assert.True(Number(root.Descendants().First(element => element.Attribute("class")?.Value == "wt-frame"), "x2") > 380);
+    }
+
+    [Fact]
     public void A_line_of_a_million_points_is_drawn_with_those_that_can_be_seen()
     {
         DataPoint[] points = [.. Enumerable.Range(0, 1_000_000).Select(i => new DataPoint(i, i == 500_123 ? 9 : Math.Sin(i)))];
