@@ -153,7 +153,22 @@ public sealed class LearningRateSequence
 
     /// <summary>S1(s) = sum of the rates of steps 0 to s.</summary>
     /// <param name="steps">Where it is wanted; ascending, up to <see cref="Last"/>.</param>
-    public double[] Areas(IReadOnlyList<int> steps, WarmupHandling warmup) => Scan(steps, (step, area) => area + Rate(step, warmup));
+    public double[] Areas(IReadOnlyList<int> steps, WarmupHandling warmup)
+    {
+        double[] areas = new double[steps.Count];
+        double area = 0;
+        for (int i = 0, step = 0; i < areas.Length; i++)
+        {
+            for (; step <= steps[i]; step++)
+            {
+                area += Rate(step, warmup);
+            }
+
+            areas[i] = area;
+        }
+
+        return areas;
+    }
 
     /// <summary>
     /// S2(s) = sum of m_i over i up to s, m_i = lambda m_(i-1) + eta_(i-1) - eta_i (Tissue et al. 2024, equation 1): the rate lost so far,
@@ -162,12 +177,20 @@ public sealed class LearningRateSequence
     /// <param name="steps">Where it is wanted; ascending, up to <see cref="Last"/>.</param>
     public double[] Annealing(IReadOnlyList<int> steps, double lambda, WarmupHandling warmup)
     {
-        double momentum = 0;
-        return Scan(steps, (step, sum) =>
+        double[] annealing = new double[steps.Count];
+        double momentum = 0, sum = 0;
+        for (int i = 0, step = 0; i < annealing.Length; i++)
         {
-            momentum = (lambda * momentum) + Drop(step, warmup);
-            return sum + momentum;
-        });
+            for (; step <= steps[i]; step++)
+            {
+                momentum = (lambda * momentum) + Drop(step, warmup);
+                sum += momentum;
+            }
+
+            annealing[i] = sum;
+        }
+
+        return annealing;
     }
 
     /// <summary>eta_(s-1) - eta_s of a step, zero where the warm-up is not counted.</summary>
@@ -184,23 +207,6 @@ public sealed class LearningRateSequence
     }
 
     private double Rate(int step, WarmupHandling warmup) => warmup == WarmupHandling.Peak && step < Warmup ? Peak : _rates[step];
-
-    private static double[] Scan(IReadOnlyList<int> steps, Func<int, double, double> next)
-    {
-        double[] at = new double[steps.Count];
-        double value = 0;
-        for (int i = 0, step = 0; i < at.Length; i++)
-        {
-            for (; step <= steps[i]; step++)
-            {
-                value = next(step, value);
-            }
-
-            at[i] = value;
-        }
-
-        return at;
-    }
 
     private static void RequireLength(int last)
     {

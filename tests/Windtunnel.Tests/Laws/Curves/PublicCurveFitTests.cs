@@ -81,6 +81,18 @@ public class PublicCurveFitTests
     }
 
     [Fact]
+    public void Leaving_out_a_curve_is_fitting_the_others()
+    {
+        AnnealingLaw law = new();
+        LossCurve[] curves = PublicCurves.Read("100M", PublicCurves.Training);
+        IReadOnlyList<LeaveOneOut> errors = LeaveOneOut.Of(law, new Fitter(law.Bind(curves), law.Objective));
+        Assert.Equal(curves, errors.Select(error => error.Curve));
+        Optimum alone = new Fitter(law.Bind(curves[..2]), law.Objective).Search()[0];
+        Assert.Equal(Score(law, alone, curves[2..]).Mae, errors[2].Score.Mae, 1e-8);
+        Assert.Empty(LeaveOneOut.Of(law, new Fitter(law.Bind(curves[..1]), law.Objective)));
+    }
+
+    [Fact]
     public void One_law_with_model_size_fits_both_sizes()
     {
         AnnealingLaw law = new(0.999, Size: true);
