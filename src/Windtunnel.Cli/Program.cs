@@ -17,6 +17,7 @@ public static class Program
         RunsVerb.Command,
         FitVerb.Command,
         LawsVerb.Command,
+        ReproduceVerb.Command,
         ModelVerb.Command,
         DataVerb.Command,
         TokenizerVerb.Command,

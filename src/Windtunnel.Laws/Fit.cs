@@ -45,7 +45,7 @@ public sealed record Fit(
     /// <exception cref="ValidationException">There are too few rows, or they all say the same.</exception>
     public static Fit Of(PointLaw law, Observations data, FitSettings? settings = null)
     {
-        Identifiable.Require(law, data, settings?.Pins.Count ?? 0);
+        Identifiable.Require(law, data, Pinned(law, settings).Count);
         return Of(law, PointProblem.Bind(law, data.Inputs, data.Observed), data, settings);
     }
 
@@ -53,13 +53,16 @@ public sealed record Fit(
     /// <param name="warnings">What is already known to be doubtful about the data.</param>
     public static Fit Of(Law law, SeparableProblem problem, Observations data, FitSettings? settings = null, IEnumerable<string>? warnings = null)
     {
+        IReadOnlyDictionary<string, double> pins = Pinned(law, settings);
         settings ??= new FitSettings();
         Objective objective = settings.Objective ?? law.Objective;
-        Fitter fitter = new(problem, objective, settings.Pins);
+        Fitter fitter = new(problem, objective, pins);
         IReadOnlyList<Optimum> minima = fitter.Search();
         Optimum best = minima[0];
         ProfileLikelihood likelihood = new(fitter, best);
-        double[][]? samples = settings.Intervals == IntervalMethod.Bootstrap ? fitter.Bootstrap(best, settings.Replicates, settings.Seed) : null;
+        IntervalMethod intervals = settings.Intervals
+            ?? (objective is AsymmetricObjective || problem.BlockOf(problem.Rows - 1) < problem.Rows - 1 ? IntervalMethod.Bootstrap : IntervalMethod.Profile);
+        double[][]? samples = intervals == IntervalMethod.Bootstrap ? fitter.Bootstrap(best, settings.Replicates, settings.Seed) : null;
 
         FittedValue[] parameters = [.. law.Parameters.Select((parameter, k) => new FittedValue(
             parameter.Name, parameter.Unit, best.Parameters[k], IntervalOf(values => values[k], () => likelihood.Of(k)), best.AtBound[k], fitter.IsPinned(k)))];
@@ -69,10 +72,10 @@ public sealed record Fit(
             best.Value, problem.Rows, likelihood.DegreesOfFreedom, likelihood.ResidualScale, likelihood.ConditionNumber, best.Status, best.Iterations,
             minima.Skip(1).Take(1).Select(next => new LocalMinimum(next.Value, next.Parameters)).FirstOrDefault());
         return new Fit(
-            CurrentFormat, law, objective, settings.Pins, parameters, derived, quality,
+            CurrentFormat, law, objective, pins, parameters, derived, quality,
             [.. warnings ?? [], .. FitWarnings.Of(problem, quality, parameters)], data, samples);
 
-        Interval? IntervalOf(Func<IReadOnlyList<double>, double> function, Func<Interval> profile) => settings.Intervals switch
+        Interval? IntervalOf(Func<IReadOnlyList<double>, double> function, Func<Interval> profile) => intervals switch
         {
             IntervalMethod.Bootstrap => Interval.OfSample(samples!.Select(sample => function(sample)), likelihood.Confidence),
             IntervalMethod.Profile when likelihood.DegreesOfFreedom > 0 => profile(),
@@ -132,6 +135,18 @@ public sealed record Fit(
         {
             throw new InvalidDataException($"{path}: {e.Message.ReplaceLineEndings(" ")}", e);
         }
+    }
+
+    // What the law gives, and what the caller holds.
+    private static Dictionary<string, double> Pinned(Law law, FitSettings? settings)
+    {
+        Dictionary<string, double> pins = new(law.Given);
+        foreach ((string name, double value) in settings?.Pins ?? law.Given)
+        {
+            pins[name] = value;
+        }
+
+        return pins;
     }
 
     private ProfileLikelihood Likelihood(PointLaw law)
@@ -218,10 +233,11 @@ public enum IntervalMethod
 /// <summary>How to fit.</summary>
 /// <param name="Objective">What to minimise; null for the law's own.</param>
 /// <param name="PinnedValues">Parameters to hold, by name.</param>
+/// <param name="Intervals">Null for profiles, and a bootstrap where the objective has kinks that profiles can't follow or rows come in blocks.</param>
 /// <param name="Replicates">Resamples of a bootstrap.</param>
 /// <param name="Seed">Of the resamples.</param>
 public sealed record FitSettings(
-    Objective? Objective = null, IReadOnlyDictionary<string, double>? PinnedValues = null, IntervalMethod Intervals = IntervalMethod.Profile,
+    Objective? Objective = null, IReadOnlyDictionary<string, double>? PinnedValues = null, IntervalMethod? Intervals = null,
     int Replicates = 1000, int Seed = 0)
 {
     /// <summary>Parameters to hold; none where not given.</summary>
