@@ -1,6 +1,7 @@
 using Windtunnel.Laws;
 using Windtunnel.Laws.Curves;
 using Windtunnel.Laws.Fitting;
+using Windtunnel.Laws.Reproduction;
 
 namespace Windtunnel.Tests.Laws.Curves;
 
@@ -29,14 +30,14 @@ public class PublicCurveFitTests
     public void The_annealing_law_finds_its_lambda_and_predicts_the_held_out_curves(
         string model, double lambda, double mae, double l0, double a, double c, double alpha, double objective)
     {
-        LambdaScan scan = LambdaScan.Of(new AnnealingLaw(), PublicCurves.Read(model, PublicCurves.Training));
+        LambdaScan scan = LambdaScan.Of(new AnnealingLaw(), PublicCurves.Read(model, PublishedCurves.Training));
         Assert.Equal(lambda, scan.Law.Lambda);
         Assert.Equal(AnnealingLaw.LambdaGrid, scan.Profile.Select(point => point.Lambda));
         Optimum best = scan.Minima[0];
         Assert.Equal(scan.Profile.Min(point => point.Value), best.Value);
         Assert.Equal(objective, best.Value, 1e-5 * objective);
         Assert.Equal([l0, a, c, alpha], best.Parameters, (expected, actual) => Math.Abs(expected - actual) < 1e-5 * Math.Max(1, expected));
-        Assert.Equal(mae, Score(scan.Law, best, PublicCurves.Read(model, PublicCurves.Test)).Mae, 1e-5);
+        Assert.Equal(mae, Score(scan.Law, best, PublicCurves.Read(model, PublishedCurves.Test)).Mae, 1e-5);
     }
 
     [Theory]
@@ -62,7 +63,7 @@ public class PublicCurveFitTests
     [Fact]
     public void A_stable_run_and_two_cooldowns_predict_the_final_losses_of_the_other_schedules()
     {
-        LossCurve[] curves = [.. PublicCurves.ReadSmall(1e-3).Where(curve => !curve.Name.Contains("_sl_") && !curve.Name.Contains("grad_norm"))];
+        LossCurve[] curves = PublicCurves.ReadCooldowns(1e-3);
         LossCurve[] training = [.. curves.Where(curve =>
             curve.Name.Contains("stable-124m") || curve.Name.Contains("linear_0.2_iter25000") || curve.Name.Contains("linear_0.8_iter25000"))];
         Assert.Equal(3, training.Length);
@@ -84,7 +85,7 @@ public class PublicCurveFitTests
     public void Leaving_out_a_curve_is_fitting_the_others()
     {
         AnnealingLaw law = new();
-        LossCurve[] curves = PublicCurves.Read("100M", PublicCurves.Training);
+        LossCurve[] curves = PublicCurves.Read("100M", PublishedCurves.Training);
         IReadOnlyList<LeaveOneOut> errors = LeaveOneOut.Of(law, new Fitter(law.Bind(curves), law.Objective));
         Assert.Equal(curves, errors.Select(error => error.Curve));
         Optimum alone = new Fitter(law.Bind(curves[..2]), law.Objective).Search()[0];
@@ -96,17 +97,17 @@ public class PublicCurveFitTests
     public void One_law_with_model_size_fits_both_sizes()
     {
         AnnealingLaw law = new(0.999, Size: true);
-        LossCurve[] training = [.. PublicCurves.Read("25M", PublicCurves.Training), .. PublicCurves.Read("100M", PublicCurves.Training)];
+        LossCurve[] training = [.. PublicCurves.Read("25M", PublishedCurves.Training), .. PublicCurves.Read("100M", PublishedCurves.Training)];
         Optimum best = new Fitter(law.Bind(training), law.Objective, new Dictionary<string, double> { ["beta"] = 0.1615 }).Search()[0];
-        Assert.InRange(Score(law, best, PublicCurves.Read("25M", PublicCurves.Test)).Mae, 0.003, 0.012);
-        Assert.InRange(Score(law, best, PublicCurves.Read("100M", PublicCurves.Test)).Mae, 0.003, 0.006);
+        Assert.InRange(Score(law, best, PublicCurves.Read("25M", PublishedCurves.Test)).Mae, 0.003, 0.012);
+        Assert.InRange(Score(law, best, PublicCurves.Read("100M", PublishedCurves.Test)).Mae, 0.003, 0.006);
         Assert.InRange(best.Parameters[^1], 0.05, 0.25);
     }
 
     private static CurveScore Score(string model, CurveLaw law, IReadOnlyDictionary<string, double>? pins, out Optimum best)
     {
-        best = new Fitter(law.Bind(PublicCurves.Read(model, PublicCurves.Training)), law.Objective, pins).Search()[0];
-        return Score(law, best, PublicCurves.Read(model, PublicCurves.Test));
+        best = new Fitter(law.Bind(PublicCurves.Read(model, PublishedCurves.Training)), law.Objective, pins).Search()[0];
+        return Score(law, best, PublicCurves.Read(model, PublishedCurves.Test));
     }
 
     private static CurveScore Score(CurveLaw law, Optimum fit, IEnumerable<LossCurve> curves) =>
