@@ -110,8 +110,8 @@ public sealed class LearningRateSequence
 
     /// <summary>
     /// A schedule from rates logged at some steps: straight lines between those after the warm-up, the first of them back to its end,
-    /// and a straight rise from zero within it. A sudden drop is smeared over the gap between two logged steps: where there is one,
-    /// give the formula.
+    /// and a straight rise from zero within it. A change between two constant stretches is taken for a jump in the middle of the gap;
+    /// where its step matters, give the formula.
     /// </summary>
     /// <param name="steps">Ascending.</param>
     /// <param name="rates">The rate of each of the steps.</param>
@@ -137,14 +137,16 @@ public sealed class LearningRateSequence
             sequence[step] = rates[right] * step / Math.Max(1, warmup - 1);
         }
 
-        sequence.AsSpan(warmup..(steps[right] + 1)).Fill(rates[right]);
+        int first = right;
+        sequence.AsSpan(warmup..(steps[first] + 1)).Fill(rates[first]);
         for (right++; right < steps.Count; right++)
         {
-            int start = steps[right - 1];
-            double before = rates[right - 1], slope = (rates[right] - before) / (steps[right] - start);
-            for (int step = start + 1; step <= steps[right]; step++)
+            int start = steps[right - 1], length = steps[right] - start;
+            double before = rates[right - 1], change = rates[right] - before;
+            bool jump = (right - 1 == first || rates[right - 2] == before) && right + 1 < steps.Count && rates[right + 1] == rates[right];
+            for (int i = 1; i <= length; i++)
             {
-                sequence[step] = before + (slope * (step - start));
+                sequence[start + i] = before + (change * (jump ? (2 * i >= length ? 1 : 0) : (double)i / length));
             }
         }
 
