@@ -45,7 +45,7 @@ public sealed record Fit(
     /// <exception cref="ValidationException">There are too few rows, or they all say the same.</exception>
     public static Fit Of(PointLaw law, Observations data, FitSettings? settings = null)
     {
-        Identifiable.Require(law, data, settings?.Pins.Count ?? 0);
+        Identifiable.Require(law, data, Pinned(law, settings).Count);
         return Of(law, PointProblem.Bind(law, data.Inputs, data.Observed), data, settings);
     }
 
@@ -53,9 +53,10 @@ public sealed record Fit(
     /// <param name="warnings">What is already known to be doubtful about the data.</param>
     public static Fit Of(Law law, SeparableProblem problem, Observations data, FitSettings? settings = null, IEnumerable<string>? warnings = null)
     {
+        IReadOnlyDictionary<string, double> pins = Pinned(law, settings);
         settings ??= new FitSettings();
         Objective objective = settings.Objective ?? law.Objective;
-        Fitter fitter = new(problem, objective, settings.Pins);
+        Fitter fitter = new(problem, objective, pins);
         IReadOnlyList<Optimum> minima = fitter.Search();
         Optimum best = minima[0];
         ProfileLikelihood likelihood = new(fitter, best);
@@ -69,7 +70,7 @@ public sealed record Fit(
             best.Value, problem.Rows, likelihood.DegreesOfFreedom, likelihood.ResidualScale, likelihood.ConditionNumber, best.Status, best.Iterations,
             minima.Skip(1).Take(1).Select(next => new LocalMinimum(next.Value, next.Parameters)).FirstOrDefault());
         return new Fit(
-            CurrentFormat, law, objective, settings.Pins, parameters, derived, quality,
+            CurrentFormat, law, objective, pins, parameters, derived, quality,
             [.. warnings ?? [], .. FitWarnings.Of(problem, quality, parameters)], data, samples);
 
         Interval? IntervalOf(Func<IReadOnlyList<double>, double> function, Func<Interval> profile) => settings.Intervals switch
@@ -132,6 +133,18 @@ public sealed record Fit(
         {
             throw new InvalidDataException($"{path}: {e.Message.ReplaceLineEndings(" ")}", e);
         }
+    }
+
+    // What the law gives, and what the caller holds.
+    private static Dictionary<string, double> Pinned(Law law, FitSettings? settings)
+    {
+        Dictionary<string, double> pins = new(law.Given);
+        foreach ((string name, double value) in settings?.Pins ?? law.Given)
+        {
+            pins[name] = value;
+        }
+
+        return pins;
     }
 
     private ProfileLikelihood Likelihood(PointLaw law)

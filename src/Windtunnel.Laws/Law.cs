@@ -10,6 +10,13 @@ namespace Windtunnel.Laws;
 /// <remarks>A law is one file: a positional record of its options that derives from <see cref="PointLaw"/> or <see cref="CurveLaw"/>, and one line here.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ChinchillaLaw), "chinchilla")]
+[JsonDerivedType(typeof(OverTrainingLaw), "over-training")]
+[JsonDerivedType(typeof(DownstreamErrorLaw), "downstream")]
+[JsonDerivedType(typeof(DataConstrainedLaw), "data-constrained")]
+[JsonDerivedType(typeof(ModelDataLaw), "minicpm")]
+[JsonDerivedType(typeof(BatchSizeLaw), "batch-size")]
+[JsonDerivedType(typeof(HyperparameterLaw), "hyperparameter")]
+[JsonDerivedType(typeof(PowerLaw), "power")]
 public abstract record Law
 {
     /// <summary>One line that says what the law relates.</summary>
@@ -32,6 +39,10 @@ public abstract record Law
 
     /// <summary>What follows from the parameters and is worth an interval of its own: optimal ratios, exponents of the optimum.</summary>
     public virtual IReadOnlyList<DerivedQuantity> Derived => [];
+
+    /// <summary>Parameters that are given rather than fitted: those of a base law that is taken from elsewhere. A pin overrides the value.</summary>
+    [JsonIgnore]
+    public virtual IReadOnlyDictionary<string, double> Given => new Dictionary<string, double>();
 
     /// <summary>How many of the parameters are coefficients.</summary>
     public int Coefficients => Parameters.Count(parameter => parameter.Kind == ParameterKind.Coefficient);
