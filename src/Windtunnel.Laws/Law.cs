@@ -17,6 +17,8 @@ namespace Windtunnel.Laws;
 [JsonDerivedType(typeof(BatchSizeLaw), "batch-size")]
 [JsonDerivedType(typeof(HyperparameterLaw), "hyperparameter")]
 [JsonDerivedType(typeof(PowerLaw), "power")]
+[JsonDerivedType(typeof(AnnealingLaw), "annealing")]
+[JsonDerivedType(typeof(MultiPowerLaw), "multi-power")]
 public abstract record Law
 {
     /// <summary>One line that says what the law relates.</summary>

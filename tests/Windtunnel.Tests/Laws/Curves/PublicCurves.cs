@@ -1,0 +1,54 @@
+using Windtunnel.Laws.Curves;
+
+namespace Windtunnel.Tests.Laws.Curves;
+
+/// <summary>The published loss curves, with their schedules by formula.</summary>
+internal static class PublicCurves
+{
+    private const double Peak = 3e-4, End = 3e-5;
+    private const int Warmup = 2160;
+
+    /// <summary>The nine schedules of Luo et al. 2025.</summary>
+    public static readonly string[] Names =
+        ["cosine_24000", "constant_24000", "wsdcon_9", "constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18"];
+
+    /// <summary>Their split: three curves to fit.</summary>
+    public static IEnumerable<string> Training => Names.Take(3);
+
+    /// <summary>And six to predict.</summary>
+    public static IEnumerable<string> Test => Names.Skip(3);
+
+    /// <summary>L0, A, B, alpha, log C, beta, gamma as printed in the README of the multi-power law's repository, which counts the ramp as annealing.</summary>
+    public static double[] ReadmeParameters(string model) => model switch
+    {
+        "25M" => [3.04045406, 0.52468604, 363.787516, 0.50786857, Math.Log(2.06560812), 0.58279013, 0.64142257],
+        "100M" => [2.6514477, 0.60115152, 437.9464276, 0.45295811, Math.Log(2.13245612), 0.59785199, 0.65523644],
+        "400M" => [2.37474466, 0.65421216, 523.42464371, 0.42878731, Math.Log(2.02462735), 0.59350493, 0.63472457],
+        _ => throw new ArgumentException(model),
+    };
+
+    /// <summary>One of the nine schedules: a warm-up that reaches the peak at its last step, then the part by name.</summary>
+    public static LearningRateSequence Schedule(string name)
+    {
+        string[] parts = name.Split('_');
+        int total = parts[0] == "wsdcon" ? 16000 : int.Parse(parts[^1]);
+        return LearningRateSequence.Of(total - 1, step => step < Warmup ? Peak * step / (Warmup - 1) : Rate(step), Warmup);
+
+        double Rate(int step) => parts[0] switch
+        {
+            "constant" => Peak,
+            "cosine" => End + ((Peak - End) * 0.5 * (1 + Math.Cos(Math.PI * (step - Warmup) / (total - Warmup)))),
+            "wsdcon" => step < 8000 ? Peak : int.Parse(parts[1]) * 1e-5,
+            "wsd" => step < 20000 ? Peak : Math.Pow(Peak, 1 - ((step - 20000) / 4000.0)) * Math.Pow(End, (step - 20000) / 4000.0),
+            "wsdld" => step < 20000 ? Peak : Peak - ((Peak - End) * (step - 20000) / 4000.0),
+            _ => throw new ArgumentException(name),
+        };
+    }
+
+    /// <summary>A curve of Luo et al. 2025 of the 25M or 100M model; skips the test where the data is absent.</summary>
+    public static LossCurve Read(string model, string name) =>
+        LossCurve.Read(SharedData.Require($"data/curves/mpl_{model}_{name}.csv"), rates: Schedule(name), parameters: model == "25M" ? 25e6 : 101e6);
+
+    /// <summary>Several curves of one model.</summary>
+    public static LossCurve[] Read(string model, IEnumerable<string> names) => [.. names.Select(name => Read(model, name))];
+}
