@@ -16,6 +16,7 @@ public static class Program
         SampleVerb.Command,
         RunsVerb.Command,
         FitVerb.Command,
+        PlanVerb.Command,
         LawsVerb.Command,
         ModelVerb.Command,
         DataVerb.Command,

@@ -103,9 +103,14 @@ public sealed record Fit(
             return new Prediction(value, unknown, unknown, extrapolation);
         }
 
-        ProfileLikelihood likelihood = Likelihood(law);
+        ProfileLikelihood likelihood = Likelihood();
         return new Prediction(value, likelihood.Of(Value), likelihood.OfObservation(Value), extrapolation);
     }
+
+    /// <summary>The 95 % interval of a function of the parameters, which is smooth, and finite at the optimum.</summary>
+    public Interval IntervalOf(Func<IReadOnlyList<double>, double> function) => Bootstrap is not null
+        ? Interval.OfSample(Bootstrap.Select(sample => function(sample)), 0.95)
+        : Likelihood().Of(function);
 
     /// <summary>Writes <c>fit.json</c>.</summary>
     public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, s_json) + "\n");
@@ -147,8 +152,9 @@ public sealed record Fit(
         return pins;
     }
 
-    private ProfileLikelihood Likelihood(PointLaw law)
+    internal ProfileLikelihood Likelihood()
     {
+        PointLaw law = Law as PointLaw ?? throw new ValidationException($"{Law.Title}: its curves are not kept, only its parameters");
         Fitter fitter = new(PointProblem.Bind(law, Data.Inputs, Data.Observed), Objective, Pins);
         return new ProfileLikelihood(fitter, fitter.Refine(Values));
     }

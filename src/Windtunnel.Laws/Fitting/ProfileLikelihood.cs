@@ -17,7 +17,7 @@ public sealed class ProfileLikelihood
     private readonly NewtonSearch _search;
     private readonly Matrix<double> _covariance;
     private readonly int[] _free;
-    private readonly double _level, _chance;
+    private readonly double _level, _chance, _curvature;
 
     /// <summary>Measures the noise at an optimum.</summary>
     public ProfileLikelihood(Fitter fitter, Optimum optimum)
@@ -29,13 +29,13 @@ public sealed class ProfileLikelihood
         _free = [.. Enumerable.Range(0, count).Where(k => !fitter.IsPinned(k) && !optimum.AtBound[k])];
         DegreesOfFreedom = fitter.Problem.Rows - _free.Length;
 
-        double curvature = Curvature(fitter.Objective, residuals);
+        _curvature = Curvature(fitter.Objective, residuals);
         Matrix<double> design = Matrix<double>.Build.Dense(residuals.Length, _free.Length, (row, column) => jacobian[(row * count) + _free[column]]);
         Matrix<double> scaled = design.NormalizeColumns(2);
         ConditionNumber = _free.Length == 0 ? 1 : scaled.ConditionNumber();
 
-        _chance = residuals.Sum(residual => Square(fitter.Objective.Rho(residual).Slope)) / Math.Max(DegreesOfFreedom, 1) / curvature;
-        _covariance = _free.Length == 0 || ConditionNumber > 1e14 ? Matrix<double>.Build.Dense(_free.Length, _free.Length) : Inverse(design, curvature);
+        _chance = residuals.Sum(residual => Square(fitter.Objective.Rho(residual).Slope)) / Math.Max(DegreesOfFreedom, 1) / _curvature;
+        _covariance = _free.Length == 0 || ConditionNumber > 1e14 ? Matrix<double>.Build.Dense(_free.Length, _free.Length) : Inverse(design, _curvature);
         ResidualScale = fitter.Objective is LeastSquaresObjective
             ? Math.Sqrt(residuals.Sum(Square) / Math.Max(DegreesOfFreedom, 1))
             : 1.4826 * residuals.Select(Math.Abs).Median() * Math.Sqrt((double)residuals.Length / Math.Max(DegreesOfFreedom, 1));
@@ -54,6 +54,12 @@ public sealed class ProfileLikelihood
 
     /// <summary>Of the Jacobian with columns of length one: the ratio of its largest singular value to the smallest.</summary>
     public double ConditionNumber { get; }
+
+    /// <summary>(J'J)^-1 of the fitted parameters, J being the Jacobian of the residuals; null where the rows do not determine them.</summary>
+    internal Matrix<double>? UnitCovariance => _free.Length == 0 || ConditionNumber > 1e14 ? null : _covariance * _curvature;
+
+    /// <summary>The standard deviation of one row that standard errors go by.</summary>
+    internal double Noise => Math.Sqrt(_chance / _curvature);
 
     /// <summary>How many standard errors an interval reaches.</summary>
     private double Quantile => DegreesOfFreedom > 0 ? StudentT.InvCDF(0, 1, DegreesOfFreedom, (1 + Confidence) / 2) : double.PositiveInfinity;
@@ -123,7 +129,8 @@ public sealed class ProfileLikelihood
         return inverse.MapIndexed((i, j, value) => value / (lengths[i] * lengths[j]));
     }
 
-    private Vector<double> Slopes(Func<IReadOnlyList<double>, double> function)
+    /// <summary>Derivatives of a function by the fitted parameters on the scale of the search: a row of J.</summary>
+    internal Vector<double> Slopes(Func<IReadOnlyList<double>, double> function)
     {
         double[] slopes = Pull.Slopes(function, _optimum.Parameters, _search.Tangent);
         return Vector<double>.Build.Dense(_free.Length, k => slopes[_free[k]]);
