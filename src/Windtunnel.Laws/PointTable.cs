@@ -27,6 +27,7 @@ public sealed class PointTable
         ["unique"] = ["unique_tokens"],
         ["loss"] = ["val_loss", "L"],
         ["error"] = ["err", "err_avg17"],
+        ["lr"] = ["learning_rate"],
         ["r"] = ["chinchilla"],
     };
 
@@ -43,6 +44,9 @@ public sealed class PointTable
 
     /// <summary>The names of the columns.</summary>
     public IReadOnlyList<string> Columns { get; }
+
+    /// <summary>How messages name each row: a line of the file, the id of a run.</summary>
+    public IReadOnlyList<string> Labels => field ??= [.. _rows.Select(row => row.Label)];
 
     /// <summary>Number of rows.</summary>
     public int Count => _rows.Count;

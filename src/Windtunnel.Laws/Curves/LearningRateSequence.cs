@@ -65,6 +65,24 @@ public sealed class LearningRateSequence
     /// <summary>The rate that the warm-up reaches.</summary>
     public double Peak { get; }
 
+    /// <summary>How many updates lie between the first and the last fall of the rate after the warm-up; zero where it stays constant.</summary>
+    public int CooldownSteps
+    {
+        get
+        {
+            int first = -1, last = -1;
+            for (int step = Warmup; step <= Last; step++)
+            {
+                if (Drop(step, WarmupHandling.Ramp) > 1e-9 * Peak)
+                {
+                    (first, last) = (first < 0 ? step : first, step);
+                }
+            }
+
+            return first < 0 ? 0 : last - first + 1;
+        }
+    }
+
     /// <summary>The rate of a step.</summary>
     public double this[int step] => _rates[step];
 
@@ -153,8 +171,17 @@ public sealed class LearningRateSequence
     }
 
     /// <summary>eta_(s-1) - eta_s of a step, zero where the warm-up is not counted.</summary>
-    public double Drop(int step, WarmupHandling warmup) =>
-        step == 0 || (step < Warmup && warmup != WarmupHandling.RampInDrops) ? 0 : Rate(step - 1, warmup) - Rate(step, warmup);
+    public double Drop(int step, WarmupHandling warmup)
+    {
+        if (step == 0 || (step < Warmup && warmup != WarmupHandling.RampInDrops))
+        {
+            return 0;
+        }
+
+        // A last rise into the peak still belongs to the warm-up.
+        double drop = Rate(step - 1, warmup) - Rate(step, warmup);
+        return step == Warmup && warmup != WarmupHandling.RampInDrops ? Math.Max(0, drop) : drop;
+    }
 
     private double Rate(int step, WarmupHandling warmup) => warmup == WarmupHandling.Peak && step < Warmup ? Peak : _rates[step];
 

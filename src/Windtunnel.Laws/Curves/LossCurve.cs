@@ -1,20 +1,11 @@
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
-using CsvHelper;
+using Windtunnel.Runs;
 
 namespace Windtunnel.Laws.Curves;
 
 /// <summary>The losses of one run and the learning rates that led to them. Rows of the warm-up are not kept: laws describe what follows it.</summary>
 public sealed class LossCurve
 {
-    private static readonly CsvReaderOptions s_csv = new()
-    {
-        MalformedData = CsvMalformedDataHandling.Throw,
-        FieldCountMismatch = CsvFieldCountHandling.Throw,
-        MaxRecordSize = 1 << 16,
-        TrackLineNumbers = true,
-    };
-
     private LossCurve(string name, int[] steps, double[] losses, LearningRateSequence rates, double parameters)
     {
         (Name, Steps, Losses, Rates, Parameters) = (name, steps, losses, rates, parameters);
@@ -69,106 +60,107 @@ public sealed class LossCurve
 
     /// <summary>Reads a CSV file with the columns <c>step</c> and <c>loss</c>, and <c>lr</c> where <paramref name="rates"/> is not given.</summary>
     /// <param name="warmup">How many of the first steps rise; for rates from the file.</param>
-    /// <param name="rates">The schedule. Without it, the rates of the file are interpolated; fields may be empty.</param>
+    /// <param name="rates">The schedule. Without it, the rates of the file are interpolated; cells may be empty.</param>
     /// <param name="parameters">Non-embedding parameters, for laws with model size.</param>
-    /// <exception cref="InvalidDataException">The file lacks a column, or a field cannot be read.</exception>
-    /// <exception cref="ValidationException">There is no such file, or the rows do not make a curve.</exception>
-    public static LossCurve Read(string path, int warmup = 0, LearningRateSequence? rates = null, double parameters = double.NaN)
+    /// <param name="mapping">Column by quantity, where columns are named otherwise.</param>
+    /// <exception cref="InvalidDataException">The file is no table, or a cell cannot be read.</exception>
+    /// <exception cref="ValidationException">There is no such file or column, or the rows do not make a curve.</exception>
+    public static LossCurve Read(
+        string path, int warmup = 0, LearningRateSequence? rates = null, double parameters = double.NaN, IReadOnlyDictionary<string, string>? mapping = null)
     {
-        if (!File.Exists(path))
-        {
-            throw new ValidationException($"{path}: there is no such file");
-        }
-
+        PointTable table = PointTable.Read(path);
+        mapping ??= new Dictionary<string, string>();
+        string stepColumn = table.ColumnFor("step", mapping), lossColumn = table.ColumnFor("loss", mapping);
+        int[] steps = [.. Numbers(stepColumn).Select((value, row) => value == Math.Floor(value) && value is >= 0 and < LearningRateSequence.StepsMax
+            ? (int)value
+            : throw new InvalidDataException($"{path}: {table.Labels[row]}: {stepColumn}: {value} is not a whole number from 0 to {LearningRateSequence.StepsMax - 1}"))];
+        double[] losses = [.. Numbers(lossColumn).Select((value, row) => value > 0
+            ? value
+            : throw new InvalidDataException($"{path}: {table.Labels[row]}: {lossColumn}: {value} must be positive"))];
+        double[] logged = rates is null ? [.. Numbers(table.ColumnFor("lr", mapping), mayBeEmpty: true)] : [];
         try
         {
-            using CsvReader csv = CsvReader.Create(File.OpenRead(path), s_csv);
-            return Read(path, csv, warmup, rates, parameters);
-        }
-        catch (CsvFormatException e)
-        {
-            throw new InvalidDataException($"{path}: {e.Message.ReplaceLineEndings(" ")}", e);
-        }
-    }
-
-    /// <summary>Reads every curve of a folder, by name; CSV files without a <c>step</c> and a <c>loss</c> column are something else and passed over.</summary>
-    /// <exception cref="ValidationException">The folder has no curve.</exception>
-    public static IReadOnlyList<LossCurve> ReadFolder(string folder, int warmup = 0, LearningRateSequence? rates = null)
-    {
-        LossCurve[] curves = Directory.Exists(folder)
-            ? [.. Directory.EnumerateFiles(folder, "*.csv").Where(IsCurve).Order(StringComparer.Ordinal).Select(path => Read(path, warmup, rates))]
-            : [];
-        return curves.Length > 0 ? curves : throw new ValidationException($"{folder}: there is no CSV file with the columns step and loss");
-    }
-
-    private static bool IsCurve(string path)
-    {
-        try
-        {
-            using CsvReader csv = CsvReader.Create(File.OpenRead(path), s_csv);
-            return csv.Headers.Contains("step") && csv.Headers.Contains("loss");
-        }
-        catch (CsvFormatException)
-        {
-            return false;
-        }
-    }
-
-    private static LossCurve Read(string path, CsvReader csv, int warmup, LearningRateSequence? rates, double parameters)
-    {
-        string[] header = [.. csv.Headers];
-        int stepColumn = Column("step"), lossColumn = Column("loss"), rateColumn = rates is null ? Column("lr") : -1;
-        List<(int Step, double Loss)> rows = [];
-        SortedDictionary<int, double> logged = [];
-        while (csv.Read())
-        {
-            double step = Number(stepColumn);
-            if (step != Math.Floor(step) || step is < 0 or >= LearningRateSequence.StepsMax)
+            IEnumerable<(int Step, double Loss)> rows = steps.Zip(losses);
+            if (rates is null)
             {
-                throw new InvalidDataException($"{path}: line {csv.LineNumber}: step {csv.GetString(stepColumn)} is not a whole number from 0 to {LearningRateSequence.StepsMax - 1}");
+                rates = Interpolated(steps.Zip(logged).Where(row => !double.IsNaN(row.Second)), warmup);
+                rows = rows.Where(row => row.Step <= rates.Last);
             }
 
-            double loss = Number(lossColumn);
-            if (loss <= 0)
-            {
-                throw new InvalidDataException($"{path}: line {csv.LineNumber}: loss {csv.GetString(lossColumn)} is not positive");
-            }
-
-            rows.Add(((int)step, loss));
-            if (rateColumn >= 0 && !csv.IsEmpty(rateColumn))
-            {
-                logged[(int)step] = Number(rateColumn);
-            }
-        }
-
-        if (rates is null && logged.Count == 0)
-        {
-            throw new InvalidDataException($"{path}: the column lr is empty; fill it or give the schedule");
-        }
-
-        try
-        {
-            rates ??= LearningRateSequence.Interpolated([.. logged.Keys], [.. logged.Values], warmup);
-            return Of(Path.GetFileNameWithoutExtension(path), rows.Where(row => row.Step <= rates.Last), rates, parameters);
+            return Of(Path.GetFileNameWithoutExtension(path), rows, rates, parameters);
         }
         catch (ValidationException e)
         {
             throw new ValidationException($"{path}: {e.Message}", e);
         }
 
-        int Column(string name)
+        IEnumerable<double> Numbers(string column, bool mayBeEmpty = false)
         {
-            int column = Array.IndexOf(header, name);
-            return column >= 0
-                ? column
-                : throw new InvalidDataException($"{path}: there is no column {name}; the header is {string.Join(",", header.Take(20))}");
+            IReadOnlyList<string> texts = table.Texts(column);
+            return table.Numbers(column).Select((value, row) => double.IsFinite(value) || (mayBeEmpty && texts[row].Length == 0)
+                ? value
+                : throw new InvalidDataException($"{path}: {table.Labels[row]}: {column}: '{texts[row]}' is not a number"));
+        }
+    }
+
+    /// <summary>Reads every curve of a folder, by name; CSV files without a <c>step</c> column are something else and passed over.</summary>
+    /// <exception cref="ValidationException">The folder has no curve.</exception>
+    public static IReadOnlyList<LossCurve> ReadFolder(
+        string folder, int warmup = 0, LearningRateSequence? rates = null, IReadOnlyDictionary<string, string>? mapping = null)
+    {
+        string step = mapping?.GetValueOrDefault("step") ?? "step";
+        string[] paths = Directory.Exists(folder)
+            ? [.. Directory.EnumerateFiles(folder, "*.csv").Order(StringComparer.Ordinal).Where(path => PointTable.Read(path).Columns.Contains(step))]
+            : [];
+        return paths.Length > 0
+            ? [.. paths.Select(path => Read(path, warmup, rates, mapping: mapping))]
+            : throw new ValidationException($"{folder}: there is no CSV file with a column {step}");
+    }
+
+    /// <summary>The validation losses of a run.</summary>
+    /// <param name="warmup">How many of the updates rise; for rates from the log.</param>
+    /// <param name="rates">The schedule that the run applied. Without it, the logged rates are interpolated.</param>
+    /// <param name="validationSet">Which <c>val/&lt;set&gt;</c>; without it, the first by name.</param>
+    /// <exception cref="InvalidDataException">The log cannot be read.</exception>
+    /// <exception cref="ValidationException">The rows do not make a curve.</exception>
+    public static LossCurve Read(
+        RunFolder run, int warmup = 0, LearningRateSequence? rates = null, double parameters = double.NaN, string? validationSet = null)
+    {
+        List<(int Step, double Loss)> losses = [];
+        List<(int Step, double Rate)> logged = [];
+        string? name = validationSet is null ? null : $"val/{validationSet}/loss";
+        foreach (MetricsRow row in MetricsLog.Read(run.MetricsPath).TakeWhile(row => row.At.Step < LearningRateSequence.StepsMax))
+        {
+            name ??= row.Values.Keys.Where(key => key.StartsWith("val/", StringComparison.Ordinal) && key.EndsWith("/loss", StringComparison.Ordinal)).Min();
+            if (name is not null && row.Values.TryGetValue(name, out double loss))
+            {
+                losses.Add(((int)row.At.Step, loss));
+            }
+
+            if (row.Values.TryGetValue("train/lr", out double rate))
+            {
+                logged.Add(((int)row.At.Step, rate));
+            }
         }
 
-        double Number(int column)
+        if (rates is null)
         {
-            return double.TryParse(csv.GetString(column), NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value)
-                ? value
-                : throw new InvalidDataException($"{path}: line {csv.LineNumber}: {header[column]} '{csv.GetString(column)}' is not a number");
+            // Updates count from 1: the entry before the first belongs to the warm-up.
+            rates = Interpolated(logged, warmup + 1);
+            losses.RemoveAll(row => row.Step > rates.Last);
         }
+
+        return Of(run.Id, losses, rates, parameters);
+    }
+
+    private static LearningRateSequence Interpolated(IEnumerable<(int Step, double Rate)> logged, int warmup)
+    {
+        SortedDictionary<int, double> sorted = [];
+        foreach ((int step, double rate) in logged)
+        {
+            sorted[step] = rate;
+        }
+
+        return LearningRateSequence.Interpolated([.. sorted.Keys], [.. sorted.Values], warmup);
     }
 }

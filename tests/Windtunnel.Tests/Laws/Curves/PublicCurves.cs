@@ -1,3 +1,4 @@
+using Windtunnel.Laws;
 using Windtunnel.Laws.Curves;
 
 namespace Windtunnel.Tests.Laws.Curves;
@@ -51,4 +52,34 @@ internal static class PublicCurves
 
     /// <summary>Several curves of one model.</summary>
     public static LossCurve[] Read(string model, IEnumerable<string> names) => [.. names.Select(name => Read(model, name))];
+
+    /// <summary>
+    /// The 124M runs of Schaipp et al. 2025 on SlimPajama at one peak rate, from step 1000 on. Files start where a run was branched, so
+    /// the schedules come from the index: cosine to a tenth or to zero, or a cooldown to zero over the last part, linear or 1 - sqrt.
+    /// </summary>
+    public static LossCurve[] ReadSmall(double peak)
+    {
+        const int Rise = 300;
+        PointTable index = PointTable.Read(SharedData.Require("data/curves/index.csv"))
+            .Where("source=fabian-sp/lr-scheduling").Where("dataset=slimpajama").Where($"peak_lr={peak}");
+        return [.. index.Texts("file").Zip(index.Texts("schedule"), index.Texts("decay_type")).Zip(index.Numbers("iters").Zip(index.Numbers("decay")))
+            .Select(row => Curve(row.First.First, row.First.Second == "cos", row.First.Third == "sqrt", (int)row.Second.First, row.Second.Second))];
+
+        LossCurve Curve(string file, bool cosine, bool root, int total, double decay)
+        {
+            double start = total * (1 - decay), floor = file.Contains("cos-zero") ? 0 : 0.1;
+            LearningRateSequence rates = LearningRateSequence.Of(total, step => peak * Factor(step), Rise);
+            return LossCurve.Read(SharedData.Require($"data/curves/{file}"), rates: rates).From(1000);
+
+            double Factor(int step)
+            {
+                double x = (step - start) / (total - start);
+                return step < Rise ? (step + 1.0) / Rise
+                    : cosine ? floor + ((1 - floor) * 0.5 * (1 + Math.Cos(Math.PI * (step - Rise) / (total - Rise))))
+                    : step <= start ? 1
+                    : root ? 1 - Math.Sqrt(x)
+                    : 1 - x;
+            }
+        }
+    }
 }
