@@ -18,6 +18,7 @@ public static class Program
         FitVerb.Command,
         PlanVerb.Command,
         LawsVerb.Command,
+        ReproduceVerb.Command,
         ModelVerb.Command,
         DataVerb.Command,
         TokenizerVerb.Command,

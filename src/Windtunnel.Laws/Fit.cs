@@ -60,7 +60,9 @@ public sealed record Fit(
         IReadOnlyList<Optimum> minima = fitter.Search();
         Optimum best = minima[0];
         ProfileLikelihood likelihood = new(fitter, best);
-        double[][]? samples = settings.Intervals == IntervalMethod.Bootstrap ? fitter.Bootstrap(best, settings.Replicates, settings.Seed) : null;
+        IntervalMethod intervals = settings.Intervals
+            ?? (objective is AsymmetricObjective || problem.BlockOf(problem.Rows - 1) < problem.Rows - 1 ? IntervalMethod.Bootstrap : IntervalMethod.Profile);
+        double[][]? samples = intervals == IntervalMethod.Bootstrap ? fitter.Bootstrap(best, settings.Replicates, settings.Seed) : null;
 
         FittedValue[] parameters = [.. law.Parameters.Select((parameter, k) => new FittedValue(
             parameter.Name, parameter.Unit, best.Parameters[k], IntervalOf(values => values[k], () => likelihood.Of(k)), best.AtBound[k], fitter.IsPinned(k)))];
@@ -73,7 +75,7 @@ public sealed record Fit(
             CurrentFormat, law, objective, pins, parameters, derived, quality,
             [.. warnings ?? [], .. FitWarnings.Of(problem, quality, parameters)], data, samples);
 
-        Interval? IntervalOf(Func<IReadOnlyList<double>, double> function, Func<Interval> profile) => settings.Intervals switch
+        Interval? IntervalOf(Func<IReadOnlyList<double>, double> function, Func<Interval> profile) => intervals switch
         {
             IntervalMethod.Bootstrap => Interval.OfSample(samples!.Select(sample => function(sample)), likelihood.Confidence),
             IntervalMethod.Profile when likelihood.DegreesOfFreedom > 0 => profile(),
@@ -237,10 +239,11 @@ public enum IntervalMethod
 /// <summary>How to fit.</summary>
 /// <param name="Objective">What to minimise; null for the law's own.</param>
 /// <param name="PinnedValues">Parameters to hold, by name.</param>
+/// <param name="Intervals">Null for profiles, and a bootstrap where the objective has kinks that profiles can't follow or rows come in blocks.</param>
 /// <param name="Replicates">Resamples of a bootstrap.</param>
 /// <param name="Seed">Of the resamples.</param>
 public sealed record FitSettings(
-    Objective? Objective = null, IReadOnlyDictionary<string, double>? PinnedValues = null, IntervalMethod Intervals = IntervalMethod.Profile,
+    Objective? Objective = null, IReadOnlyDictionary<string, double>? PinnedValues = null, IntervalMethod? Intervals = null,
     int Replicates = 1000, int Seed = 0)
 {
     /// <summary>Parameters to hold; none where not given.</summary>

@@ -28,8 +28,7 @@ internal static class FitWarnings
                     ? $"{parameter.Name} is zero: the data want no such term, or less"
                     : $"{parameter.Name} rests on its bound {parameter.Value:G4}";
             }
-            else if (parameter is { Pinned: false, Interval: { } interval } && k < problem.Coefficients && problem.Parameters[k].Lower == 0
-                && interval.Low < 0.01 * parameter.Value && parameter.Name is "E" or "L0")
+            else if (parameter is { Pinned: false, Name: "E" or "L0", Interval.Low: 0 })
             {
                 yield return $"{parameter.Name} may be zero: the data set no lower limit to the irreducible loss";
             }

@@ -10,6 +10,8 @@ namespace Windtunnel.Laws;
 /// <remarks>A law is one file: a positional record of its options that derives from <see cref="PointLaw"/> or <see cref="CurveLaw"/>, and one line here.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ChinchillaLaw), "chinchilla")]
+[JsonDerivedType(typeof(AnnealingLaw), "annealing")]
+[JsonDerivedType(typeof(MultiPowerLaw), "multi-power")]
 [JsonDerivedType(typeof(OverTrainingLaw), "over-training")]
 [JsonDerivedType(typeof(DownstreamErrorLaw), "downstream")]
 [JsonDerivedType(typeof(DataConstrainedLaw), "data-constrained")]
@@ -17,8 +19,6 @@ namespace Windtunnel.Laws;
 [JsonDerivedType(typeof(BatchSizeLaw), "batch-size")]
 [JsonDerivedType(typeof(HyperparameterLaw), "hyperparameter")]
 [JsonDerivedType(typeof(PowerLaw), "power")]
-[JsonDerivedType(typeof(AnnealingLaw), "annealing")]
-[JsonDerivedType(typeof(MultiPowerLaw), "multi-power")]
 public abstract record Law
 {
     /// <summary>One line that says what the law relates.</summary>

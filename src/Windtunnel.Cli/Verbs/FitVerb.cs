@@ -12,7 +12,7 @@ internal static class FitVerb
     private static readonly Option<string?> s_group = new("--group") { Description = "fit each value of this column on its own", HelpName = "COLUMN" };
     private static readonly Option<string[]> s_where = new("--where") { Description = "only rows that meet a condition, such as dataset=C4 or \"tokens>1e9\"", HelpName = "CONDITION" };
     private static readonly Option<string[]> s_fix = new("--fix") { Description = "hold a parameter", HelpName = "NAME=VALUE" };
-    private static readonly Option<IntervalMethod> s_intervals = new("--intervals") { Description = "how to find 95 % intervals", DefaultValueFactory = _ => IntervalMethod.Profile, HelpName = "profile|bootstrap|none" };
+    private static readonly Option<IntervalMethod?> s_intervals = new("--intervals") { Description = "how to find 95 % intervals; profiles where they can be had, unless said", HelpName = "profile|bootstrap|none" };
     private static readonly Option<int> s_resamples = new("--resamples") { Description = "resamples of a bootstrap", DefaultValueFactory = _ => 1000, HelpName = "N" };
     private static readonly Option<int> s_seed = new("--seed") { Description = "of the resamples", DefaultValueFactory = _ => 0, HelpName = "N" };
     private static readonly Option<int?> s_backTest = new("--back-test") { Description = "also hide the N largest rungs, fit the rest, and predict what was hidden", HelpName = "N" };

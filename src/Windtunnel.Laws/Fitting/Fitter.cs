@@ -64,18 +64,7 @@ public sealed class Fitter
         }
 
         List<Objective> path = [.. Objective.Path(scale)];
-        List<(double Value, double[] Start)> ranked = new(starts.Count);
-        foreach (double[] start in starts)
-        {
-            ranked.Add((search.Value(path[0], start, weights), start));
-        }
-
-        List<Optimum> minima = [];
-        foreach ((_, double[] start) in ranked.OrderBy(each => each.Value).Take(Descents))
-        {
-            Keep(minima, search.Descend(path[0], start, weights));
-        }
-
+        List<Optimum> minima = Descend(search, path[0], starts, weights);
         foreach (Objective objective in path.Skip(1))
         {
             List<Optimum> followed = [];
@@ -85,6 +74,12 @@ public sealed class Fitter
             }
 
             minima = followed;
+        }
+
+        // The smooth version has fewer minima, and need not lead to the best. With few parameters the others cost little to find.
+        foreach (Optimum minimum in path.Count > 1 && FreeParameters <= 2 ? Descend(search, Objective, starts, weights) : [])
+        {
+            Keep(minima, minimum);
         }
 
         return [.. minima.OrderBy(minimum => minimum.Value)];
@@ -140,6 +135,24 @@ public sealed class Fitter
     }
 
     internal NewtonSearch NewSearch() => new(Problem, _pins);
+
+    // The distinct minima that the best starts lead to.
+    private static List<Optimum> Descend(NewtonSearch search, Objective objective, List<double[]> starts, ReadOnlySpan<double> weights)
+    {
+        List<(double Value, double[] Start)> ranked = new(starts.Count);
+        foreach (double[] start in starts)
+        {
+            ranked.Add((search.Value(objective, start, weights), start));
+        }
+
+        List<Optimum> minima = [];
+        foreach ((_, double[] start) in ranked.OrderBy(each => each.Value).Take(Descents))
+        {
+            Keep(minima, search.Descend(objective, start, weights));
+        }
+
+        return minima;
+    }
 
     private static void Keep(List<Optimum> minima, Optimum found)
     {

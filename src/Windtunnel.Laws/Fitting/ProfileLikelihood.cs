@@ -29,12 +29,15 @@ public sealed class ProfileLikelihood
         _free = [.. Enumerable.Range(0, count).Where(k => !fitter.IsPinned(k) && !optimum.AtBound[k])];
         DegreesOfFreedom = fitter.Problem.Rows - _free.Length;
 
-        _curvature = Curvature(fitter.Objective, residuals);
+        double[] curvatures = Curvatures(fitter.Objective, residuals);
+        _curvature = Math.Max(curvatures.Average(), double.Epsilon);
         Matrix<double> design = Matrix<double>.Build.Dense(residuals.Length, _free.Length, (row, column) => jacobian[(row * count) + _free[column]]);
         Matrix<double> scaled = design.NormalizeColumns(2);
         ConditionNumber = _free.Length == 0 ? 1 : scaled.ConditionNumber();
 
-        _chance = residuals.Sum(residual => Square(fitter.Objective.Rho(residual).Slope)) / Math.Max(DegreesOfFreedom, 1) / _curvature;
+        // Huber's (1973) correction for few rows: residuals of a fit lie closer to the kinks than the errors do.
+        double correction = 1 + ((double)_free.Length / residuals.Length * curvatures.PopulationVariance() / Square(_curvature));
+        _chance = Square(correction) * residuals.Sum(residual => Square(fitter.Objective.Rho(residual).Slope)) / Math.Max(DegreesOfFreedom, 1) / _curvature;
         _covariance = _free.Length == 0 || ConditionNumber > 1e14 ? Matrix<double>.Build.Dense(_free.Length, _free.Length) : Inverse(design, _curvature);
         ResidualScale = fitter.Objective is LeastSquaresObjective
             ? Math.Sqrt(residuals.Sum(Square) / Math.Max(DegreesOfFreedom, 1))
@@ -89,7 +92,8 @@ public sealed class ProfileLikelihood
         }
 
         Interval logarithm = Of(parameters => Math.Log(Math.Max(parameters[parameter], 1e-300)));
-        return new Interval(Math.Exp(logarithm.Low), Math.Exp(logarithm.High));
+        double low = Math.Exp(logarithm.Low);
+        return new Interval(low < 1e-6 * _optimum.Parameters[parameter] ? 0 : low, Math.Exp(logarithm.High));
     }
 
     /// <summary>The interval in which a single new observation of a prediction falls: that of the prediction, widened by the noise of one row.</summary>
@@ -111,13 +115,20 @@ public sealed class ProfileLikelihood
         return Math.Sqrt(Math.Max(0, slopes * _covariance * slopes * _chance));
     }
 
-    // E[psi'], from the change of the mean of psi as all residuals move: exact for least squares, and smooth where psi' is not.
-    private static double Curvature(Objective objective, double[] residuals)
+    // psi' of each row from a difference over a width that shrinks with the number of rows: exact for least squares, and smooth where
+    // psi' is not.
+    /// <summary>Derivatives of a function by the fitted parameters on the scale of the search: a row of J.</summary>
+    internal Vector<double> Slopes(Func<IReadOnlyList<double>, double> function)
+    {
+        double[] slopes = Pull.Slopes(function, _optimum.Parameters, _search.Tangent);
+        return Vector<double>.Build.Dense(_free.Length, k => slopes[_free[k]]);
+    }
+
+    private static double[] Curvatures(Objective objective, double[] residuals)
     {
         double scale = 1.4826 * residuals.Select(Math.Abs).Median();
         double width = scale > 0 ? scale * Math.Pow(residuals.Length, -0.2) : 1e-12;
-        double mean = residuals.Average(residual => (objective.Rho(residual + width).Slope - objective.Rho(residual - width).Slope) / (2 * width));
-        return Math.Max(mean, double.Epsilon);
+        return [.. residuals.Select(residual => (objective.Rho(residual + width).Slope - objective.Rho(residual - width).Slope) / (2 * width))];
     }
 
     private static double Square(double value) => value * value;
@@ -127,13 +138,6 @@ public sealed class ProfileLikelihood
         Vector<double> lengths = design.ColumnNorms(2);
         Matrix<double> scaled = design.NormalizeColumns(2), inverse = (scaled.TransposeThisAndMultiply(scaled) * curvature).Inverse();
         return inverse.MapIndexed((i, j, value) => value / (lengths[i] * lengths[j]));
-    }
-
-    /// <summary>Derivatives of a function by the fitted parameters on the scale of the search: a row of J.</summary>
-    internal Vector<double> Slopes(Func<IReadOnlyList<double>, double> function)
-    {
-        double[] slopes = Pull.Slopes(function, _optimum.Parameters, _search.Tangent);
-        return Vector<double>.Build.Dense(_free.Length, k => slopes[_free[k]]);
     }
 
     // The value of the function where its profile crosses the level, to one side of the best.

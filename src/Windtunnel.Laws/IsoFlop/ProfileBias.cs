@@ -1,3 +1,5 @@
+using Windtunnel.Laws.Fitting;
+
 namespace Windtunnel.Laws.IsoFlop;
 
 /// <summary>
@@ -12,6 +14,14 @@ public sealed record ProfileBias(double TrueExponent, double Exponent, IReadOnly
 {
     /// <summary>The error of the exponent.</summary>
     public double OfExponent => Exponent - TrueExponent;
+
+    /// <summary>E, A, B, alpha and beta of the surface fitted to all losses of some profiles.</summary>
+    public static double[] Surface(IReadOnlyList<IsoFlopProfile> profiles)
+    {
+        ChinchillaLaw law = new();
+        double[] inputs = [.. profiles.SelectMany(profile => profile.Sizes.SelectMany(size => new[] { size, profile.Flops / (6 * size) }))];
+        return new Fitter(PointProblem.Bind(law, inputs, [.. profiles.SelectMany(profile => profile.Losses)]), law.Objective).Search()[0].Parameters;
+    }
 
     /// <summary>Applies a method to exact losses of a surface.</summary>
     /// <param name="surface">E, A, B, alpha, beta, as <see cref="ChinchillaLaw"/> is fitted to the same runs.</param>
