@@ -142,6 +142,15 @@ public sealed record Fit(
         }
     }
 
+    /// <summary>The fit's objective around its optimum.</summary>
+    /// <exception cref="ValidationException">The law is one of whole curves.</exception>
+    internal ProfileLikelihood Likelihood()
+    {
+        PointLaw law = Law as PointLaw ?? throw new ValidationException($"{Law.Title}: its curves are not kept, only its parameters");
+        Fitter fitter = new(PointProblem.Bind(law, Data.Inputs, Data.Observed), Objective, Pins);
+        return new ProfileLikelihood(fitter, fitter.Refine(Values));
+    }
+
     // What the law gives, and what the caller holds.
     private static Dictionary<string, double> Pinned(Law law, FitSettings? settings)
     {
@@ -152,13 +161,6 @@ public sealed record Fit(
         }
 
         return pins;
-    }
-
-    internal ProfileLikelihood Likelihood()
-    {
-        PointLaw law = Law as PointLaw ?? throw new ValidationException($"{Law.Title}: its curves are not kept, only its parameters");
-        Fitter fitter = new(PointProblem.Bind(law, Data.Inputs, Data.Observed), Objective, Pins);
-        return new ProfileLikelihood(fitter, fitter.Refine(Values));
     }
 
     // How far outside the fitted rows: the largest ratio to the nearest end of the range of any input.

@@ -3,7 +3,6 @@ using System.ComponentModel.DataAnnotations;
 using Windtunnel.Laws;
 using Windtunnel.Laws.Planning;
 using Windtunnel.Runs;
-using Windtunnel.Runs.Config;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Training;
 
@@ -82,7 +81,7 @@ internal static class PlanVerb
         {
             string file = Path.Combine(folder, $"{run.Name}.yaml");
             (Recipe recipe, RunConfig settled) = runs.Settle(run, file);
-            AtomicFile.WriteText(file, Header(run, path) + ConfigFile.ToYaml(settled));
+            AtomicFile.WriteText(file, Header(run, path) + RunPlan.ToYaml(settled));
             recipes.Add(recipe);
         }
 

@@ -115,8 +115,6 @@ public sealed class ProfileLikelihood
         return Math.Sqrt(Math.Max(0, slopes * _covariance * slopes * _chance));
     }
 
-    // psi' of each row from a difference over a width that shrinks with the number of rows: exact for least squares, and smooth where
-    // psi' is not.
     /// <summary>Derivatives of a function by the fitted parameters on the scale of the search: a row of J.</summary>
     internal Vector<double> Slopes(Func<IReadOnlyList<double>, double> function)
     {
@@ -124,6 +122,8 @@ public sealed class ProfileLikelihood
         return Vector<double>.Build.Dense(_free.Length, k => slopes[_free[k]]);
     }
 
+    // psi' of each row from a difference over a width that shrinks with the number of rows: exact for least squares, and smooth where
+    // psi' is not.
     private static double[] Curvatures(Objective objective, double[] residuals)
     {
         double scale = 1.4826 * residuals.Select(Math.Abs).Median();
