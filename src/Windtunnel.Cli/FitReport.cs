@@ -1,4 +1,5 @@
 using Windtunnel.Laws;
+using Windtunnel.Laws.Curves;
 using Windtunnel.Laws.Fitting;
 
 namespace Windtunnel.Cli;
@@ -40,6 +41,19 @@ internal static class FitReport
         }
     }
 
+    /// <summary>How well each curve is met.</summary>
+    public static void Write(IReadOnlyList<LossCurve> curves, IReadOnlyList<CurveScore> scores)
+    {
+        Console.WriteLine();
+        TextTable table = new("<curve", "points", "mean |error|", "worst, relative", "at the end", "R2");
+        foreach ((LossCurve curve, CurveScore score) in curves.Zip(scores))
+        {
+            table.Add(curve.Name, $"{curve.Steps.Count}", $"{score.Mae:F4}", $"{score.WorstE:P2}", $"{score.Final:+0.0000;-0.0000}", $"{score.R2:F4}");
+        }
+
+        table.Write();
+    }
+
     /// <summary>What a back-test found.</summary>
     public static void Write(BackTest test)
     {
@@ -55,7 +69,8 @@ internal static class FitReport
         Console.WriteLine($"mean error {test.MeanError:P2}, worst {test.WorstError:P2}; {test.Coverage:P0} inside their 95 % interval");
     }
 
-    private static string? End(double? end) => end is { } value ? double.IsInfinity(value) ? "no limit" : $"{value:G5}" : null;
+    /// <summary>An end of an interval.</summary>
+    public static string? End(double? end) => end is { } value ? double.IsInfinity(value) ? "no limit" : $"{value:G5}" : null;
 
     private static string Describe(Objective objective) => objective switch
     {

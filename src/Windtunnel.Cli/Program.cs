@@ -16,6 +16,7 @@ public static class Program
         SampleVerb.Command,
         RunsVerb.Command,
         FitVerb.Command,
+        PredictVerb.Command,
         PlanVerb.Command,
         LawsVerb.Command,
         ReproduceVerb.Command,

@@ -86,33 +86,7 @@ public sealed record Fit(
     /// <summary>What the law predicts for one row of inputs, with the interval of the prediction and of a single run.</summary>
     /// <param name="x">In the order of the law's inputs.</param>
     /// <exception cref="ValidationException">The law is one of whole curves.</exception>
-    public Prediction Predict(params double[] x)
-    {
-        PointLaw law = Law as PointLaw ?? throw new ValidationException($"{Law.Title}: predicts whole curves, and needs a schedule");
-        double Value(IReadOnlyList<double> parameters) => law.Predict([.. parameters], x);
-        double value = Value(Values);
-        double extrapolation = Extrapolation(law, x);
-        if (Bootstrap is not null)
-        {
-            Interval mean = Interval.OfSample(Bootstrap.Select(Value), 0.95);
-            double noise = 1.96 * Quality.ResidualScale;
-            return new Prediction(value, mean, Widen(value, mean, noise), extrapolation);
-        }
-
-        if (Quality.DegreesOfFreedom <= 0)
-        {
-            Interval unknown = new(double.NegativeInfinity, double.PositiveInfinity);
-            return new Prediction(value, unknown, unknown, extrapolation);
-        }
-
-        ProfileLikelihood likelihood = Likelihood();
-        return new Prediction(value, likelihood.Of(Value), likelihood.OfObservation(Value), extrapolation);
-    }
-
-    /// <summary>The 95 % interval of a function of the parameters, which is smooth, and finite at the optimum.</summary>
-    public Interval IntervalOf(Func<IReadOnlyList<double>, double> function) => Bootstrap is not null
-        ? Interval.OfSample(Bootstrap.Select(sample => function(sample)), 0.95)
-        : Likelihood().Of(function);
+    public Prediction Predict(params double[] x) => new FitPredictor(this).At(x);
 
     /// <summary>Writes <c>fit.json</c>.</summary>
     public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, s_json) + "\n");
@@ -142,15 +116,6 @@ public sealed record Fit(
         }
     }
 
-    /// <summary>The fit's objective around its optimum.</summary>
-    /// <exception cref="ValidationException">The law is one of whole curves.</exception>
-    internal ProfileLikelihood Likelihood()
-    {
-        PointLaw law = Law as PointLaw ?? throw new ValidationException($"{Law.Title}: its curves are not kept, only its parameters");
-        Fitter fitter = new(PointProblem.Bind(law, Data.Inputs, Data.Observed), Objective, Pins);
-        return new ProfileLikelihood(fitter, fitter.Refine(Values));
-    }
-
     // What the law gives, and what the caller holds.
     private static Dictionary<string, double> Pinned(Law law, FitSettings? settings)
     {
@@ -161,27 +126,6 @@ public sealed record Fit(
         }
 
         return pins;
-    }
-
-    // How far outside the fitted rows: the largest ratio to the nearest end of the range of any input.
-    private double Extrapolation(PointLaw law, double[] x)
-    {
-        double largest = 1;
-        for (int i = 0; i < x.Length && Data.Inputs.Length > 0; i++)
-        {
-            IEnumerable<double> seen = Data.Inputs.Where((_, index) => index % law.Inputs.Count == i);
-            largest = Math.Max(largest, Math.Max(x[i] / seen.Max(), seen.Min() / x[i]));
-        }
-
-        return largest;
-    }
-
-    private Interval Widen(double value, Interval mean, double noise)
-    {
-        double Spread(double end) => Objective.Log ? Math.Log(end / value) : end - value;
-        double Back(double change) => Objective.Log ? value * Math.Exp(change) : value + change;
-        double low = Spread(mean.Low), high = Spread(mean.High);
-        return new Interval(Back(-Math.Sqrt((low * low) + (noise * noise))), Back(Math.Sqrt((high * high) + (noise * noise))));
     }
 
     private void Check(string path)
@@ -218,12 +162,6 @@ public sealed record FitQuality(
 
 /// <summary>A local minimum that is not the best.</summary>
 public sealed record LocalMinimum(double Value, double[] Parameters);
-
-/// <summary>A predicted value.</summary>
-/// <param name="Mean">95 % interval of the law's value.</param>
-/// <param name="Single">95 % interval of one new run, which scatters around it.</param>
-/// <param name="Extrapolation">How far beyond the fitted range, as a ratio of the input that is farthest outside; 1 inside.</param>
-public sealed record Prediction(double Value, Interval Mean, Interval Single, double Extrapolation);
 
 /// <summary>Where intervals come from.</summary>
 public enum IntervalMethod

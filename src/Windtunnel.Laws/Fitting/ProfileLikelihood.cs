@@ -122,6 +122,9 @@ public sealed class ProfileLikelihood
         return Vector<double>.Build.Dense(_free.Length, k => slopes[_free[k]]);
     }
 
+    /// <summary>Half the width of the interval that the curvature alone suggests: standard error times quantile.</summary>
+    public double ReachOf(Func<IReadOnlyList<double>, double> function) => Quantile * StandardErrorOf(function);
+
     // psi' of each row from a difference over a width that shrinks with the number of rows: exact for least squares, and smooth where
     // psi' is not.
     private static double[] Curvatures(Objective objective, double[] residuals)

@@ -29,7 +29,7 @@ public sealed class NextRuns
     /// <exception cref="ValidationException">The fit leaves no degree of freedom, or does not determine its parameters.</exception>
     public NextRuns(Fit fit, params double[] target)
     {
-        (_fit, _likelihood) = (fit, fit.Likelihood());
+        (_fit, _likelihood) = (fit, new FitPredictor(fit).Likelihood);
         _target = RowOf(target);
         if (_likelihood.DegreesOfFreedom < 1 || _likelihood.UnitCovariance is null)
         {

@@ -14,6 +14,7 @@ public sealed class Planner
 
     private readonly Fit _loss;
     private readonly Fit? _error;
+    private readonly FitPredictor _predictor;
 
     /// <summary>A planner on a fit.</summary>
     /// <param name="loss">Of loss over n and d.</param>
@@ -22,7 +23,7 @@ public sealed class Planner
     /// <exception cref="ValidationException">The fit is of something else, or has no optimum.</exception>
     public Planner(Fit loss, Fit? error = null, ParameterCount? count = null)
     {
-        (_loss, _error) = (loss, error);
+        (_loss, _error, _predictor) = (loss, error, new FitPredictor(loss));
         Surface = LossSurface.Of(loss.Law, loss.Values);
         Quantity n = ((PointLaw)loss.Law).Inputs[0];
         Count = count ?? CountOf(n, loss.Data.Columns.GetValueOrDefault(n.Name, n.Name));
@@ -48,7 +49,7 @@ public sealed class Planner
     public (PlannedRun Run, Interval N, Interval D) OfLaw(double compute, double served = 0)
     {
         (double n, double d) = Surface.OfCompute(compute, served);
-        Interval logN = _loss.IntervalOf(p => Math.Log(LossSurface.Of(_loss.Law, p).OfCompute(compute, served).N));
+        Interval logN = _predictor.Of(p => Math.Log(LossSurface.Of(_loss.Law, p).OfCompute(compute, served).N));
         Interval parameters = new(Math.Exp(logN.Low), Math.Exp(logN.High));
         return (At(served > 0 ? OverTrained : ComputeOptimal, n, d, compute), parameters, new Interval(compute / 6 / parameters.High, compute / 6 / parameters.Low));
     }
@@ -77,7 +78,7 @@ public sealed class Planner
     /// <param name="flops">Operations of training.</param>
     public PlannedRun At(string name, double n, double d, double flops, ModelShape? shape = null)
     {
-        Prediction loss = _loss.Predict(n, d);
+        Prediction loss = _predictor.At(n, d);
         return new PlannedRun(name, n, d, flops, loss, _error is null ? null : ErrorOf(_error, loss), shape);
     }
 
