@@ -80,7 +80,7 @@ internal static class PlanReport
         if (recipe.Memory is { } memory && budget.Cluster is { } cluster)
         {
             Line("memory", $"{Quantity.Bytes(memory.Total)} of {Quantity.Bytes(cluster.Accelerator.Memory)}: weights {Quantity.Bytes(memory.Weights)}, gradients {Quantity.Bytes(memory.Gradients)}, "
-                + $"AdamW {Quantity.Bytes(memory.Optimizer)}{(memory.Sharded ? $" (a {cluster.Count}th of each)" : "")}, activations {Quantity.Bytes(memory.Activations)} for {memory.MicroBatch} sequence{(memory.MicroBatch == 1 ? "" : "s")}");
+                + $"AdamW {Quantity.Bytes(memory.Optimizer)}{(memory.Sharded ? $" (each 1/{cluster.Count} of the whole)" : "")}, activations {Quantity.Bytes(memory.Activations)} for {memory.MicroBatch} sequence{(memory.MicroBatch == 1 ? "" : "s")}");
             Line("time", $"{Quantity.Time(recipe.Seconds!.Value)} on {cluster.Count} x {cluster.Accelerator.Title}" + (recipe.Cost is { } cost ? $", {cost:N0} in all" : ""));
         }
 
@@ -106,10 +106,10 @@ internal static class PlanReport
         string Width(double value) => log ? $"{100 * value:G3} %" : $"{value:G3}";
         Console.WriteLine();
         Console.WriteLine($"runs that narrow the interval of {plan.Runs[0].Run.Name} most per operation, one after another; it is now +-{Width(halfWidth)}");
-        TextTable table = new("<run", "parameters", "tokens", "operations", "of the budget", "interval", "narrower by");
+        TextTable table = new("<run", "parameters", "tokens", "operations", "of the budget", "interval", "narrower by", "per 1e18 operations");
         foreach ((int index, NextRun run) in plan.Next.Index())
         {
-            table.Add($"{index + 1}", Quantity.Count(run.N), Quantity.Count(run.D), $"{run.Flops:0.00e0}", $"{100 * run.Flops / plan.Budget.Flops:G2} %", $"+-{Width(run.HalfWidth)}", $"{run.Shrinkage:P1}");
+            table.Add($"{index + 1}", Quantity.Count(run.N), Quantity.Count(run.D), $"{run.Flops:0.00e0}", $"{100 * run.Flops / plan.Budget.Flops:G2} %", $"+-{Width(run.HalfWidth)}", $"{run.Shrinkage:P1}", $"{100 * run.Shrinkage * 1e18 / run.Flops:G2} %");
         }
 
         table.Write();

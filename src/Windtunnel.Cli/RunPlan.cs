@@ -27,6 +27,9 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
     // Spread of the end loss over seeds (Luo et al. 2025): fractions that end this near to the best are as good.
     private const double SeedNoise = 0.0007;
 
+    // Fewer steps are no curve.
+    private const int StepsOfSchedule = 50;
+
     // Sizes are tried 3 % apart: twice as fine as anyone can tell them apart by their loss.
     private const double SizeStep = 1.03;
 
@@ -66,6 +69,11 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
         if (steps < 100)
         {
             Warnings.Add($"{run.Name}: only {steps} steps of {tokens.Value:N0} tokens; a smaller batch would train better");
+        }
+
+        if (budget.Cluster?.Count > sequences)
+        {
+            Warnings.Add($"{run.Name}: a batch of {sequences} sequences is too small for {budget.Cluster.Count} accelerators");
         }
 
         Choice<double> peak = Rate(run, settled);
@@ -164,7 +172,7 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
 
         if (!(tokens >= 0.7 * length) && batch is not null)
         {
-            throw new ValidationException($"{batch.Path}: a batch of {tokens:G4} tokens is less than one sequence of {length}; where the fit counts sequences, name its column sequences");
+            throw new ValidationException($"{batch.Path}: a batch of {tokens:G4} tokens is less than one sequence of {length}; where the fit counts sequences, name its column batch_size");
         }
 
         // Near its optimum the loss is flat in the batch size.
@@ -191,10 +199,10 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
     private (WsdOptions Schedule, Choice<double> Decay) Schedule(RunConfig settled, PlannedRun run, long steps, long tokens, double peak)
     {
         WsdOptions schedule = settled.Schedule as WsdOptions ?? new WsdOptions();
-        if (curve is null)
+        if (curve is null || steps < StepsOfSchedule)
         {
             double share = (double)schedule.Decay.Steps(tokens, steps) / steps;
-            return (schedule, new Choice<double>(share, config is null ? "the default; give --curve to argue it" : "as the config says"));
+            return (schedule, new Choice<double>(share, curve is not null ? "too few steps for a law of curves" : config is null ? "the default; give --curve to argue it" : "as the config says"));
         }
 
         (CurveLaw law, double[] values) = curve.Curve;
@@ -205,7 +213,7 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
 
         int updates = (int)steps, warmup = (int)schedule.Warmup.Steps(tokens, steps);
         double[] fractions = [.. Enumerable.Range(1, 100).Select(percent => percent / 100.0)
-            .Where(fraction => fraction * steps >= 1 && warmup + (fraction * steps) <= steps && (steps <= 100_000 || fraction is 0.01 or 0.02 || Math.Round(fraction * 100) % 5 == 0))];
+            .Where(fraction => warmup + Duration.OfRun(fraction).Steps(tokens, steps) <= steps && (steps <= 100_000 || fraction is 0.01 or 0.02 || Math.Round(fraction * 100) % 5 == 0))];
         (DecayShape Shape, CooldownScan Scan) best = Candidates(law, schedule)
             .Select(shape => (Shape: shape, Scan: CooldownScan.Of(law, values, fraction => Rates(shape, fraction), fractions, run.Shape!.NonEmbedding)))
             .MinBy(each => each.Scan.Best.Loss);
@@ -259,7 +267,8 @@ internal sealed record PlanLaw(string Path, Fit? Fit)
         : throw new ValidationException($"--curve {Path}: needs a fit of loss curves (annealing, multi-power){(Fit is null ? "" : $", not of {LawCatalog.NameOf(Fit.Law)}")}");
 
     /// <summary>Whether what it predicts was fitted to a column that counts sequences.</summary>
-    public bool CountsSequences => Fit?.Law is PointLaw law && Fit.Data.Columns.GetValueOrDefault(law.Output.Name, "").Contains("sequence", StringComparison.OrdinalIgnoreCase);
+    public bool CountsSequences => Fit?.Law is PointLaw law && Fit.Data.Columns.GetValueOrDefault(law.Output.Name, "") is var column
+        && new[] { "sequences", "seqs", "batch_size" }.Any(part => column.Contains(part, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The value for a run, and its source in words.</summary>
     public (double Value, string From) Value(PlannedRun run, string what, ICollection<string> warnings)

@@ -87,7 +87,7 @@ internal static class PlanVerb
 
         Plan plan = new(
             Plan.CurrentFormat, path, fit.Law.Formula, planner.Count, budget, served, optimum, ofN, ofD, served > 0 ? planner.AsGood(optimum, served) : null, recipes, next,
-            [.. fit.Warnings.Select(warning => $"the fit: {warning}"), .. planned.SelectMany(Doubts), .. runs.Warnings.Distinct()]);
+            [.. fit.Warnings.Select(warning => $"the fit: {warning}"), .. Misfit(planned[0], optimum), .. planned.SelectMany(Doubts), .. runs.Warnings.Distinct()]);
         plan.Save(Path.Combine(folder, "plan.json"));
         PlanReport.Write(plan, design?.HalfWidth ?? double.NaN, fit.Objective.Log);
         Console.WriteLine($"written: {Path.Combine(folder, "plan.json")}; look at a run with: windtunnel train {recipes[0].Config} --dry-run");
@@ -130,6 +130,14 @@ internal static class PlanVerb
         return range is [> 0, _] && range[0] <= range[1] && double.IsFinite(range[1])
             ? NextRuns.Candidates(range[0], range[1], multipliers.Min(), multipliers.Max())
             : throw new ValidationException($"--next-flops {range[0]} {range[1]}: give the least operations of a run, then the most");
+    }
+
+    private static IEnumerable<string> Misfit(PlannedRun run, PlannedRun optimum)
+    {
+        if (run.N / optimum.N is < 0.5 or > 2)
+        {
+            yield return $"{run.Name}: no model that suits the budget comes nearer to the law's {Quantity.Count(optimum.N)} parameters; a smaller vocabulary, or another family, might";
+        }
     }
 
     private static IEnumerable<string> Doubts(PlannedRun run)

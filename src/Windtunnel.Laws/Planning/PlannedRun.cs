@@ -34,8 +34,8 @@ public sealed record PlannedRun(string Name, double N, double D, double Flops, P
         double nonEmbedding = Shape?.NonEmbedding ?? N;
         return (input.Name == "x" ? column : input.Name).ToLowerInvariant() switch
         {
-            "n" or "params" or "parameters" or "n_params" when Planner.CountOf(input, column) == ParameterCount.All => Shape?.Parameters ?? N,
-            "n" or "params_non_embedding" or "non_embedding" or "params_no_embed" => nonEmbedding,
+            _ when Planner.CountOf(input, column) == ParameterCount.NonEmbedding => nonEmbedding,
+            "n" or "params" or "parameters" or "n_params" => Shape?.Parameters ?? N,
             "d" or "tokens" => D,
             "r" or "chinchilla" => D / (20 * nonEmbedding),
             "m" or "multiplier" => Multiplier,
