@@ -20,6 +20,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("tokenizer", "train")]
     [InlineData("tokenizer", "encode")]
     [InlineData("doctor")]
+    [InlineData("reproduce")]
     [InlineData("bench")]
     public void Every_verb_has_help(params string[] verb)
     {
