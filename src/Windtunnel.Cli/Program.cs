@@ -17,6 +17,7 @@ public static class Program
         RunsVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
+        PlanVerb.Command,
         LawsVerb.Command,
         ReproduceVerb.Command,
         ModelVerb.Command,
