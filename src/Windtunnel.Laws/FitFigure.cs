@@ -44,8 +44,8 @@ public static class FitFigure
         DataPoint[] Line(int[] members)
         {
             double[] along = [.. members.Select(row => XOf(rows[row]))];
-            double ratio = Ratio(rows[members[0]]), size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
-            return [.. Grid(byRatio ? nearest : along.Min(), byRatio ? farthest : along.Max()).Select(at =>
+            double beyond = ofRuns ? 2 : 1, ratio = Ratio(rows[members[0]]), size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
+            return [.. Grid(byRatio ? nearest : along.Min() / beyond, byRatio ? farthest : along.Max() * beyond).Select(at =>
             {
                 double n = byRatio ? Math.Sqrt(at / (6 * ratio)) : size;
                 double[] x = ofRuns ? [n, at / (6 * n)] : [at];

@@ -21,7 +21,7 @@ public sealed class RecoveryTests(ITestOutputHelper output)
         ["chinchilla"] = (r => [In(r, 1.4, 2), Log(r, 200, 800), Log(r, 400, 2000), In(r, 0.28, 0.4), In(r, 0.25, 0.4)], Run, 0.004),
         ["over-training"] = (r => [In(r, 1.4, 2), Log(r, 100, 300), Log(r, 150, 400), In(r, 0.11, 0.15)], Run, 0.01),
         ["downstream"] = (r => [In(r, 0.8, 0.9), In(r, 1.5, 2.5), In(r, 0.6, 0.9)], r => [In(r, 2.2, 6)], 0.005),
-        ["data-constrained"] = (r => [1.87, 521, 1488, 0.353, 0.353, Log(r, 5, 30), Log(r, 2, 10)], Repeated, 0.003),
+        ["data-constrained"] = (r => [.. new DataConstrainedLaw().Given.Values, Log(r, 5, 30), Log(r, 2, 10)], Repeated, 0.003),
         ["minicpm"] = (r => [In(r, 0.05, 0.1), In(r, 0.2, 0.4), In(r, 0.2, 0.3), In(r, 0.25, 0.35), In(r, 0.25, 0.35)], Run, 0.001),
         ["batch-size"] = (r => [Log(r, 5e8, 3e9), In(r, 5, 7)], r => [In(r, 2.4, 4.5)], 0.1),
         ["hyperparameter"] = (r => [In(r, 3, 5), In(r, -2, -1), In(r, -0.7, -0.4), In(r, 0.3, 0.7)], r => [Log(r, 1e8, 2e9), Log(r, 1, 16)], 0.02),

@@ -102,6 +102,25 @@ public class CurveLawTests
     }
 
     [Fact]
+    public void A_logged_change_between_constant_stretches_is_a_jump()
+    {
+        LearningRateSequence rates = LearningRateSequence.Interpolated([4, 8, 12, 16, 20, 24], [1, 1, 0.5, 0.5, 0.25, 0.2], 0);
+        Assert.Equal([1, 1, 0.5, 0.5], new[] { 8, 9, 10, 12 }.Select(step => rates[step]));
+        Assert.Equal([0.5, 0.375, 0.25, 0.225], new[] { 16, 18, 20, 22 }.Select(step => rates[step]), (a, b) => Math.Abs(a - b) < 1e-15);
+    }
+
+    [Fact]
+    public void Too_few_losses_are_refused_unless_parameters_are_held()
+    {
+        AnnealingLaw law = new(0.99);
+        LossCurve curve = Curve(law, Wsd(1000, 0.5));
+        LossCurve brief = curve.From(curve.Steps[^3]);
+        Assert.Contains("3 losses after the warm-up are too few for 4 parameters", Error(() => CurveFit.Of(law, [brief], "a.csv", new FitSettings())));
+        FitSettings held = new(PinnedValues: new Dictionary<string, double> { ["alpha"] = 0.5, ["C"] = 2 }, Intervals: IntervalMethod.None);
+        Assert.Equal(2.6, CurveFit.Of(law, [brief], "a.csv", held).Fit.Values[0], 1e-6);
+    }
+
+    [Fact]
     public void Blocks_are_runs_of_neighbours_within_a_curve()
     {
         AnnealingLaw law = new(0.99);
