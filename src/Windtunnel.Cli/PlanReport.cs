@@ -64,7 +64,7 @@ internal static class PlanReport
             .. run.Error is { } predicted ? new[] { $"{predicted.Value:F3}", $"{predicted.Mean.Low:F3} to {predicted.Mean.High:F3}" } : [],
         ]);
 
-        static string Range(Interval interval) => $"{Quantity.Count(interval.Low)} to {Quantity.Count(interval.High)}";
+        static string Range(Interval interval) => $"{Quantity.Count(interval.Low)} to {(double.IsInfinity(interval.High) ? "no limit" : Quantity.Count(interval.High))}";
         static string Loss(Interval interval) => double.IsInfinity(interval.Low) || double.IsInfinity(interval.High) ? "unknown" : $"{interval.Low:F4} to {interval.High:F4}";
     }
 

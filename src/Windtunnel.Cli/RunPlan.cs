@@ -27,6 +27,8 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
     // Spread of the end loss over seeds (Luo et al. 2025): fractions that end this near to the best are as good.
     private const double SeedNoise = 0.0007;
 
+    private const double StepsMax = 1e12;
+
     // Fewer steps are no curve.
     private const int StepsOfSchedule = 50;
 
@@ -65,7 +67,9 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
         RunConfig settled = Base(run.N);
         Choice<long> tokens = Batch(run, settled);
         int sequences = (int)(tokens.Value / shape.SequenceLength);
-        long steps = Math.Max(1, (long)Math.Round(run.D / tokens.Value));
+        long steps = run.D / tokens.Value < StepsMax
+            ? Math.Max(1, (long)Math.Round(run.D / tokens.Value))
+            : throw new ValidationException($"{run.Name}: {run.D / tokens.Value:G3} steps of {tokens.Value:N0} tokens are more than any run has; give a larger batch");
         if (steps < 100)
         {
             Warnings.Add($"{run.Name}: only {steps} steps of {tokens.Value:N0} tokens; a smaller batch would train better");
@@ -177,7 +181,7 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
 
         // Near its optimum the loss is flat in the batch size.
         int sequences = 1 << (int)Math.Clamp(Math.Round(Math.Log2(tokens / length)), 0, 20);
-        return new Choice<long>((long)sequences * length, $"{from} says {Quantity.Count(Math.Round(tokens))}");
+        return new Choice<long>((long)sequences * length, batch is { Fit: null } ? from : $"{from} says {Quantity.Count(Math.Round(tokens))}");
     }
 
     private Choice<double> Rate(PlannedRun run, RunConfig settled)
@@ -217,6 +221,11 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
         (DecayShape Shape, CooldownScan Scan) best = Candidates(law, schedule)
             .Select(shape => (Shape: shape, Scan: CooldownScan.Of(law, values, fraction => Rates(shape, fraction), fractions, run.Shape!.NonEmbedding)))
             .MinBy(each => each.Scan.Best.Loss);
+        if (!double.IsFinite(best.Scan.Best.Loss))
+        {
+            throw new InvalidDataException($"{curve.Path}: its parameters predict no loss for {steps:N0} steps at a rate of {peak:G3}");
+        }
+
         (double shortest, double longest) = best.Scan.Within(SeedNoise);
         if (law is AnnealingLaw)
         {

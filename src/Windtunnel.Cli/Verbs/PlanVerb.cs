@@ -99,6 +99,12 @@ internal static class PlanVerb
         (double? flops, double? hours, double? dollars, double? price) =
             (parsed.GetValue(s_flops), parsed.GetValue(s_hours), parsed.GetValue(s_dollars), parsed.GetValue(s_price));
         Cluster? cluster = parsed.GetValue(s_gpu) is { } name ? ClusterOf(parsed, name) : null;
+        if (cluster is null && new Option[] { s_gpus, s_mfu, s_precision, s_price }.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } without
+            && hours is null && dollars is null)
+        {
+            throw new ValidationException($"{without.Name}: needs --gpu, the accelerator that it is about");
+        }
+
         return (flops, hours, dollars, cluster) switch
         {
             ({ } c, null, null, _) => Budget.OfFlops(c, cluster, price),
@@ -122,11 +128,11 @@ internal static class PlanVerb
 
     private static IReadOnlyList<(double N, double D)> Candidates(ParseResult parsed, Fit fit, PlannedRun target)
     {
-        (double N, double D)[] fitted = [.. fit.Data.Inputs.Chunk(2).Select(row => (row[0], row[1]))];
+        (double N, double D)[] fitted = [.. fit.Data.Inputs.Chunk(2).Select(row => (row[0], row[1])).Where(run => run.Item1 > 0 && run.Item2 > 0)];
         double[] range = parsed.GetValue(s_range) is { Length: 2 } given
             ? given
             : [Math.Min(fitted.Min(run => 6 * run.N * run.D), target.Flops / 100), target.Flops / 10];
-        double[] multipliers = [target.Multiplier, .. fitted.Select(run => run.D / run.N)];
+        double[] multipliers = [.. fitted.Select(run => run.D / run.N).Append(target.Multiplier).Select(multiplier => Math.Clamp(multiplier, 0.01, 1e5))];
         return range is [> 0, _] && range[0] <= range[1] && double.IsFinite(range[1])
             ? NextRuns.Candidates(range[0], range[1], multipliers.Min(), multipliers.Max())
             : throw new ValidationException($"--next-flops {range[0]} {range[1]}: give the least operations of a run, then the most");

@@ -27,9 +27,9 @@ public sealed class Planner
         Surface = LossSurface.Of(loss.Law, loss.Values);
         Quantity n = ((PointLaw)loss.Law).Inputs[0];
         Count = count ?? CountOf(n, loss.Data.Columns.GetValueOrDefault(n.Name, n.Name));
-        if (!(Surface.A > 0 && Surface.B > 0))
+        if (!(Surface is { A: > 0, Alpha: > 0, B: > 0, Beta: > 0 } && double.IsFinite(Surface.At(1, 1))))
         {
-            throw new ValidationException($"the fit has no compute-optimal run: its loss does not fall with {(Surface.A > 0 ? "d" : "n")}");
+            throw new ValidationException($"the fit has no compute-optimal run: its loss does not fall with {(Surface is { A: > 0, Alpha: > 0 } ? "d" : "n")}");
         }
 
         if (error is not null && error.Law is not DownstreamErrorLaw)

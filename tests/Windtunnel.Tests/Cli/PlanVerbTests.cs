@@ -112,7 +112,9 @@ public sealed class PlanVerbTests : IDisposable
     [InlineData(2, "'h1000' is not an accelerator", "--gpu-hours", "5", "--gpu", "h1000")]
     [InlineData(2, "NVIDIA T4 has no published peak for bf16", "--gpu-hours", "5", "--gpu", "t4", "--precision", "bf16")]
     [InlineData(2, "a utilisation (MFU) of 40", "--gpu-hours", "5", "--gpu", "a100", "--mfu", "40")]
+    [InlineData(2, "--gpus: needs --gpu", "--flops", "1e20", "--gpus", "8")]
     [InlineData(2, "must lie between", "--flops", "-1e20")]
+    [InlineData(2, "steps of 1 tokens are more than any run has", "--flops", "1e25", "--training.batchSize=1", "--training.sequenceLength=1")]
     [InlineData(2, "--inference-tokens -5", "--flops", "1e20", "--inference-tokens", "-5")]
     [InlineData(2, "--next-flops 1E+20 1E+19", "--flops", "1e20", "--next", "1", "--next-flops", "1e20", "1e19")]
     [InlineData(2, "no such file", "--flops", "1e20", "--curve", "none.json")]
@@ -125,6 +127,30 @@ public sealed class PlanVerbTests : IDisposable
     {
         Plan([.. words.Select(word => word == "FIT" ? _folder.File("fit.json") : word)]).AssertFails(exitCode, expected);
         Assert.False(File.Exists(_folder.File("plan/plan.json")));
+    }
+
+    [Fact]
+    public void The_help_explains_every_option_and_shows_examples()
+    {
+        string help = Tool.Run("plan", "--help").AssertSucceeds();
+
+        Assert.DoesNotContain("<no description>", help);
+        Assert.Contains("windtunnel plan fits/chinchilla/fit.json --flops 1e20", help);
+    }
+
+    [Theory]
+    [InlineData("A", double.NaN)]
+    [InlineData("B", 0)]
+    [InlineData("alpha", -0.3)]
+    [InlineData("beta", double.NaN)]
+    [InlineData("E", double.PositiveInfinity)]
+    public void A_fit_that_was_tampered_with_is_one_line(string parameter, double value)
+    {
+        Fit fit = Surfaces.Fit();
+        string path = _folder.File("bad.json");
+        (fit with { Parameters = [.. fit.Parameters.Select(each => each.Name == parameter ? each with { Value = value } : each)] }).Save(path);
+
+        Tool.Run("plan", path, "--flops", "1e20", "--out", _folder.File("plan")).AssertFails(2, "the fit has no compute-optimal run");
     }
 
     [Fact]
