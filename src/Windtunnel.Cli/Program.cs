@@ -17,6 +17,7 @@ public static class Program
         RunsVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
+        IsoFlopVerb.Command,
         LawsVerb.Command,
         ReproduceVerb.Command,
         ModelVerb.Command,
