@@ -17,6 +17,7 @@ public static class Program
         RunsVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
+        PlanVerb.Command,
         IsoFlopVerb.Command,
         LawsVerb.Command,
         ReproduceVerb.Command,

@@ -105,7 +105,7 @@ public sealed record Fit(
         try
         {
             Fit fit = file.Length <= MaxBytes
-                ? JsonSerializer.Deserialize<Fit>(File.ReadAllBytes(path), s_json)!
+                ? JsonSerializer.Deserialize<Fit>(File.ReadAllBytes(path), s_json) ?? throw new InvalidDataException($"{path}: holds no fit")
                 : throw new InvalidDataException($"{path}: {file.Length:N0} bytes are too many for a fit");
             fit.Check(path);
             return fit;

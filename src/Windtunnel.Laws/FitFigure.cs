@@ -23,9 +23,11 @@ public static class FitFigure
         Axis input = ofRuns ? new Axis("training compute 6ND", "FLOP", Log: true, Style: NumberStyle.Power)
             : ofOne ? new Axis(law.Inputs[0].Name, law.Inputs[0].Unit, Log: true, Style: NumberStyle.Count)
             : new Axis($"predicted {law.Output.Name}", law.Output.Unit, Log: true);
+        double farthest = (targets ?? []).Select(target => XOf(target.X)).Concat(rows.Select(XOf)).Max(), nearest = rows.Min(XOf);
+        bool byRatio = ofRuns && rows.Select(Ratio).Distinct().Count() <= Math.Min(MostGroups, rows.Select(row => row[0]).Distinct().Count());
         IReadOnlyList<LawGroup> groups =
         [
-            .. (ofRuns ? BySize(rows) : [("measured", [.. Enumerable.Range(0, rows.Length)])]).Select(group => new LawGroup(
+            .. (byRatio ? ByRatio(rows) : ofRuns ? BySize(rows) : [("measured", [.. Enumerable.Range(0, rows.Length)])]).Select(group => new LawGroup(
                 group.Name,
                 [.. group.Rows.Select(row => new LawPoint(XOf(rows[row]), fit.Data.Observed[row], law.Predict(fit.Values, rows[row]), Note: fit.Data.Labels[row]))],
                 Line(group.Rows))),
@@ -37,16 +39,18 @@ public static class FitFigure
                 XOf(target.X), target.Predicted.Value, Finite(target.Predicted.Single.Low), Finite(target.Predicted.Single.High), target.Actual))],
             law.Formula);
 
-        // The law through a group: along tokens at its typical size, along the only input, or the diagonal of predicted against measured.
+        // The law through a group: at its tokens a parameter as far as the farthest target, along tokens at its typical size, along the
+        // only input, or the diagonal of predicted against measured.
         DataPoint[] Line(int[] members)
         {
-            double[] along = [.. members.Select(row => ofRuns ? rows[row][1] : XOf(rows[row]))];
-            double size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
-            return [.. Grid(along.Min(), along.Max()).Select(at =>
+            double[] along = [.. members.Select(row => XOf(rows[row]))];
+            double beyond = ofRuns ? 2 : 1, ratio = Ratio(rows[members[0]]), size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
+            return [.. Grid(byRatio ? nearest : along.Min() / beyond, byRatio ? farthest : along.Max() * beyond).Select(at =>
             {
-                double[] x = ofRuns ? [size, at] : [at];
+                double n = byRatio ? Math.Sqrt(at / (6 * ratio)) : size;
+                double[] x = ofRuns ? [n, at / (6 * n)] : [at];
                 Interval band = ofRuns || ofOne ? predictor.Band(x) : new(at, at);
-                return new DataPoint(ofRuns ? 6 * size * at : at, ofRuns || ofOne ? law.Predict(fit.Values, x) : at, Finite(band.Low), Finite(band.High));
+                return new DataPoint(at, ofRuns || ofOne ? law.Predict(fit.Values, x) : at, Finite(band.Low), Finite(band.High));
             })];
         }
     }
@@ -72,6 +76,14 @@ public static class FitFigure
 
     private static DataPoint[] Rates(LearningRateSequence rates) =>
         [.. Enumerable.Range(0, 401).Select(i => (int)((long)i * rates.Last / 400)).Distinct().Select(step => new DataPoint(step, rates[step]))];
+
+    // Tokens a parameter, to three digits: token counts are rarely exact multiples.
+    private static double Ratio(double[] x) => x.Length < 2 ? 0 : double.Parse($"{x[1] / x[0]:G3}");
+
+    private static IEnumerable<(string Name, int[] Rows)> ByRatio(double[][] rows) => Enumerable.Range(0, rows.Length)
+        .GroupBy(row => Ratio(rows[row]))
+        .OrderBy(group => group.Key)
+        .Select(group => ($"D/N = {group.Key:G3}", group.ToArray()));
 
     // At most a few groups of sizes, by equal steps of the logarithm where there are more.
     private static IEnumerable<(string Name, int[] Rows)> BySize(double[][] rows)

@@ -16,7 +16,9 @@ public sealed class FitPredictor(Fit fit)
     private static readonly Interval s_unknown = new(double.NegativeInfinity, double.PositiveInfinity);
 
     private readonly double[] _values = fit.Values;
-    private ProfileLikelihood? _likelihood;
+
+    /// <summary>The objective around its optimum.</summary>
+    internal ProfileLikelihood Likelihood => field ??= NewLikelihood();
 
     private PointLaw Law => fit.Law as PointLaw ?? throw new ValidationException($"{fit.Law.Title}: predicts whole curves, and needs a schedule");
 
@@ -31,9 +33,12 @@ public sealed class FitPredictor(Fit fit)
             return OfSamples(Value, Extrapolation(x));
         }
 
-        _likelihood ??= Likelihood();
-        return new Prediction(Value(_values), _likelihood.Of(Value), _likelihood.OfObservation(Value), Extrapolation(x));
+        return new Prediction(Value(_values), Likelihood.Of(Value), Likelihood.OfObservation(Value), Extrapolation(x));
     }
+
+    /// <summary>The 95 % interval of a function of the parameters, which is smooth, and finite at the optimum.</summary>
+    public Interval Of(Func<IReadOnlyList<double>, double> function) =>
+        fit.Bootstrap is not null || fit.Quality.DegreesOfFreedom <= 0 ? OfSamples(function, 1).Mean : Likelihood.Of(function);
 
     /// <summary>The value with an interval from the curvature at the optimum: good near the fitted rows, and quick enough for a band.</summary>
     public Interval Band(params double[] x)
@@ -44,7 +49,7 @@ public sealed class FitPredictor(Fit fit)
             return OfSamples(Value, 1).Mean;
         }
 
-        double value = Value(_values), reach = (_likelihood ??= Likelihood()).ReachOf(parameters => fit.Objective.Log ? Math.Log(Value(parameters)) : Value(parameters));
+        double value = Value(_values), reach = Likelihood.ReachOf(parameters => fit.Objective.Log ? Math.Log(Value(parameters)) : Value(parameters));
         return fit.Objective.Log ? new Interval(value * Math.Exp(-reach), value * Math.Exp(reach)) : new Interval(value - reach, value + reach);
     }
 
@@ -71,7 +76,7 @@ public sealed class FitPredictor(Fit fit)
         return new Prediction(value, mean, new Interval(value - low, value + high), extrapolation);
     }
 
-    private ProfileLikelihood Likelihood()
+    private ProfileLikelihood NewLikelihood()
     {
         Fitter fitter = new(PointProblem.Bind(Law, fit.Data.Inputs, fit.Data.Observed), fit.Objective, fit.Pins);
         return new ProfileLikelihood(fitter, fitter.Refine(_values));

@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Windtunnel.Laws.Curves;
 
 namespace Windtunnel.Laws;
@@ -57,57 +59,102 @@ public sealed record MultiPowerLaw(bool Free = false, WarmupHandling Warmup = Wa
         }
 
         double[] areas = rates.Areas(steps, Warmup);
-        (Drop[] drops, int[] ends) = new DropSums(rates, Warmup).Of(steps, Merge);
+        Drops drops = new DropSums(rates, Warmup).Of(steps, Merge);
         return Columns;
 
         void Columns(ReadOnlySpan<double> shapes, Span<double> columns, Span<double> derivatives)
         {
-            double scale = Math.Exp(shapes[1]), beta = Free ? shapes[2] : FixedBeta, gamma = Free ? shapes[3] : FixedGamma;
+            Response response = new(shapes[1], Free ? shapes[2] : FixedBeta, Free ? shapes[3] : FixedGamma);
             derivatives.Clear();
             for (int row = 0, drop = 0; row < areas.Length; row++)
             {
-                Span<double> at = columns.Slice(row * 3, 3);
-                at.Clear();
-                at[0] = 1;
-                at[1] = PowerColumn.Of(areas[row], shapes[0], out double byAlpha);
-                double byScale = 0, byBeta = 0, byGamma = 0;
-                for (; drop < ends[row]; drop++)
+                Vector256<double> paid = default, byScale = default, byBeta = default, byGamma = default;
+                for (; drop < drops.Ends[row]; drop += Vector256<double>.Count)
                 {
-                    (double size, double logRate, double logArea) = drops[drop];
-                    Response response = Response.Of(scale * Math.Exp(logArea - (gamma * logRate)), beta);
-                    at[2] -= size * response.Value;
-                    byScale -= size * response.ByLogScale;
-                    byBeta -= size * response.ByBeta;
-                    byGamma += size * response.ByLogScale * logRate;
+                    Vector256<double> size = drops.Size(drop), logRate = drops.LogRate(drop);
+                    response.At(logRate, drops.LogArea(drop), out Vector256<double> value, out Vector256<double> slope, out Vector256<double> ofBeta);
+                    paid += size * value;
+                    byScale += size * slope;
+                    byBeta += size * ofBeta;
+                    byGamma -= size * slope * logRate;
                 }
 
+                Span<double> at = columns.Slice(row * 3, 3);
+                at[0] = 1;
+                at[1] = PowerColumn.Of(areas[row], shapes[0], out double byAlpha);
+                at[2] = -Vector256.Sum(paid);
                 if (!derivatives.IsEmpty)
                 {
                     Span<double> slopes = derivatives.Slice(row * 3 * shapes.Length, 3 * shapes.Length);
                     slopes[1] = byAlpha;
-                    slopes[3 + 2] = byScale;
+                    slopes[3 + 2] = -Vector256.Sum(byScale);
                     if (Free)
                     {
-                        slopes[6 + 2] = byBeta;
-                        slopes[9 + 2] = byGamma;
+                        slopes[6 + 2] = -Vector256.Sum(byBeta);
+                        slopes[9 + 2] = -Vector256.Sum(byGamma);
                     }
                 }
             }
         }
     }
 
-    /// <summary>G at y = C x: the share of a drop that has paid off, with its derivatives by beta and by the logarithm of y.</summary>
-    internal readonly record struct Response(double Value, double ByLogScale, double ByBeta)
+    /// <summary>G, the share of a drop that has paid off, four drops at a time.</summary>
+    internal readonly struct Response(double logScale, double beta, double gamma)
     {
-        public static Response Of(double y, double beta)
+        private readonly Vector256<double> _logScale = Vector256.Create(logScale), _beta = Vector256.Create(beta), _gamma = Vector256.Create(gamma);
+
+        /// <param name="logRate">ln eta_k.</param>
+        /// <param name="logArea">ln S_k.</param>
+        /// <param name="value">Takes G.</param>
+        /// <param name="slope">Takes its derivative by logC, which is also the one by ln S_k.</param>
+        /// <param name="byBeta">Takes its derivative by beta.</param>
+        public void At(
+            Vector256<double> logRate, Vector256<double> logArea, out Vector256<double> value, out Vector256<double> slope, out Vector256<double> byBeta)
         {
-            double log = Math.Log(1 + y), rest = Math.Exp(-beta * log);
-            return new Response(1 - rest, y > 0 ? beta * rest * (y / (1 + y)) : 0, rest * log);
+            Vector256<double> y = Vector256.Exp(_logScale + logArea - (_gamma * logRate)), u = Vector256<double>.One + y;
+            Vector256<double> log = Vector256.Log(u), rest = Vector256.Exp(-_beta * log);
+            value = Vector256<double>.One - rest;
+            slope = _beta * rest * (y / u);
+            byBeta = rest * log;
         }
     }
 
-    /// <summary>One drop of the rate, or several as one: its size, and the means of ln eta_k and, as its logarithm, of S_k.</summary>
-    internal readonly record struct Drop(double Size, double LogRate, double LogArea);
+    /// <summary>
+    /// The drops of the rate that each of some steps sees, one or several as one: their size, and the means of ln eta_k and, as its logarithm, of S_k.
+    /// </summary>
+    internal sealed class Drops
+    {
+        private readonly List<double> _sizes = [], _logRates = [], _logAreas = [];
+
+        /// <summary>Where the drops of each step end; each starts where the last one ends, on a multiple of the vector's length.</summary>
+        public List<int> Ends { get; } = [];
+
+        public Vector256<double> Size(int index) => Four(_sizes, index);
+
+        public Vector256<double> LogRate(int index) => Four(_logRates, index);
+
+        public Vector256<double> LogArea(int index) => Four(_logAreas, index);
+
+        public void Add(double size, double logRate, double logArea)
+        {
+            _sizes.Add(size);
+            _logRates.Add(logRate);
+            _logAreas.Add(logArea);
+        }
+
+        public void EndStep()
+        {
+            while (_sizes.Count % Vector256<double>.Count != 0)
+            {
+                Add(0, 0, 0);
+            }
+
+            Ends.Add(_sizes.Count);
+        }
+
+        private static Vector256<double> Four(List<double> values, int index) =>
+            Vector256.Create<double>(CollectionsMarshal.AsSpan(values).Slice(index, Vector256<double>.Count));
+    }
 
     /// <summary>The drops of a sequence as running sums, from which any run of neighbours is one subtraction.</summary>
     internal sealed class DropSums
@@ -140,13 +187,12 @@ public sealed record MultiPowerLaw(bool Free = false, WarmupHandling Warmup = Wa
             }
         }
 
-        /// <summary>The drops that each of some steps sees, the newest first, and where those of each step end.</summary>
-        public (Drop[] Drops, int[] Ends) Of(IReadOnlyList<int> steps, double merge)
+        /// <summary>The drops that each of some steps sees.</summary>
+        public Drops Of(IReadOnlyList<int> steps, double merge)
         {
-            List<Drop> drops = [];
-            int[] ends = new int[steps.Count];
+            Drops drops = new();
             double[] areas = _rates.Areas(steps, WarmupHandling.Ramp);
-            for (int row = 0; row < ends.Length; row++)
+            for (int row = 0; row < areas.Length; row++)
             {
                 for (int last = Before(steps[row] + 1) - 1; last >= 0;)
                 {
@@ -157,26 +203,27 @@ public sealed record MultiPowerLaw(bool Free = false, WarmupHandling Warmup = Wa
                         first = (first + last + 1) / 2;
                     }
 
-                    drops.Add(Merged(first, last, areas[row]));
+                    AddMerged(drops, first, last, areas[row]);
                     last = first - 1;
                 }
 
-                ends[row] = drops.Count;
+                drops.EndStep();
             }
 
-            return ([.. drops], ends);
+            return drops;
         }
 
-        private Drop Merged(int first, int last, double area)
+        private void AddMerged(Drops drops, int first, int last, double area)
         {
             if (first == last)
             {
-                return new Drop(_rates.Drop(_steps[first], _warmup), LogRate(_steps[first]), Math.Log(area - _before[first]));
+                drops.Add(_rates.Drop(_steps[first], _warmup), LogRate(_steps[first]), Math.Log(area - _before[first]));
+                return;
             }
 
             double size = _sums[last + 1].Size - _sums[first].Size;
             double logRate = (_sums[last + 1].LogRate - _sums[first].LogRate) / size, before = (_sums[last + 1].Area - _sums[first].Area) / size;
-            return new Drop(size, logRate, Math.Log(area - Math.Clamp(before, _before[first], _before[last])));
+            drops.Add(size, logRate, Math.Log(area - Math.Clamp(before, _before[first], _before[last])));
         }
 
         private double LogRate(int step) => Math.Log(Math.Max(RateMin, _rates[step]));

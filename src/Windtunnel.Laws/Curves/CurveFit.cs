@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Windtunnel.Laws.Fitting;
 
 namespace Windtunnel.Laws.Curves;
@@ -12,10 +13,16 @@ public sealed record CurveFit(Fit Fit, IReadOnlyList<CurveScore> Scores)
 
     /// <summary>Fits a law.</summary>
     /// <param name="source">The files.</param>
-    /// <exception cref="System.ComponentModel.DataAnnotations.ValidationException">There is no curve, or a size is needed and missing.</exception>
+    /// <exception cref="ValidationException">There is no curve or too little of it, or a size is needed and missing.</exception>
     public static CurveFit Of(CurveLaw law, IReadOnlyList<LossCurve> curves, string source, FitSettings settings)
     {
         CurveProblem problem = law.Bind(curves);
+        int free = law.Parameters.Count - settings.Pins.Count;
+        if (problem.Rows < free)
+        {
+            throw new ValidationException($"{source}: {problem.Rows} losses after the warm-up are too few for {free} parameters; add curves, or hold parameters with --fix");
+        }
+
         Observations data = new(
             source, null, new Dictionary<string, string>(), [.. curves.SelectMany(curve => curve.Steps.Select(step => $"{curve.Name} step {step}"))],
             [], problem.Observed, []);

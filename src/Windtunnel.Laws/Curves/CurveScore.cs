@@ -1,7 +1,7 @@
 namespace Windtunnel.Laws.Curves;
 
 /// <summary>How well predicted losses agree with a curve (the measures of Luo et al. 2025).</summary>
-/// <param name="R2">1 - sum of squared errors / sum of squared distances of the losses from their mean.</param>
+/// <param name="R2">1 - sum of squared errors / sum of squared distances of the losses from their mean; NaN where they are all equal.</param>
 /// <param name="Mae">Mean absolute error, in nats.</param>
 /// <param name="Rmse">Root of the mean squared error, in nats.</param>
 /// <param name="PredE">Mean relative error.</param>
@@ -25,7 +25,7 @@ public sealed record CurveScore(double R2, double Mae, double Rmse, double PredE
 
         int rows = observed.Count;
         return new CurveScore(
-            1 - (squares / distances), absolute / rows, Math.Sqrt(squares / rows), relative / rows, worst, predicted[^1] - observed[^1]);
+            distances > 0 ? 1 - (squares / distances) : double.NaN, absolute / rows, Math.Sqrt(squares / rows), relative / rows, worst, predicted[^1] - observed[^1]);
     }
 
     /// <summary>The mean of several scores, measure by measure; of <see cref="Final"/>, of its absolute value.</summary>

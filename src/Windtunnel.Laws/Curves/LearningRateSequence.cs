@@ -110,8 +110,8 @@ public sealed class LearningRateSequence
 
     /// <summary>
     /// A schedule from rates logged at some steps: straight lines between those after the warm-up, the first of them back to its end,
-    /// and a straight rise from zero within it. A sudden drop is smeared over the gap between two logged steps: where there is one,
-    /// give the formula.
+    /// and a straight rise from zero within it. A change between two constant stretches is taken for a jump in the middle of the gap;
+    /// where its step matters, give the formula.
     /// </summary>
     /// <param name="steps">Ascending.</param>
     /// <param name="rates">The rate of each of the steps.</param>
@@ -137,14 +137,16 @@ public sealed class LearningRateSequence
             sequence[step] = rates[right] * step / Math.Max(1, warmup - 1);
         }
 
-        sequence.AsSpan(warmup..(steps[right] + 1)).Fill(rates[right]);
+        int first = right;
+        sequence.AsSpan(warmup..(steps[first] + 1)).Fill(rates[first]);
         for (right++; right < steps.Count; right++)
         {
-            int start = steps[right - 1];
-            double before = rates[right - 1], slope = (rates[right] - before) / (steps[right] - start);
-            for (int step = start + 1; step <= steps[right]; step++)
+            int start = steps[right - 1], length = steps[right] - start;
+            double before = rates[right - 1], change = rates[right] - before;
+            bool jump = (right - 1 == first || rates[right - 2] == before) && right + 1 < steps.Count && rates[right + 1] == rates[right];
+            for (int i = 1; i <= length; i++)
             {
-                sequence[step] = before + (slope * (step - start));
+                sequence[start + i] = before + (change * (jump ? (2 * i >= length ? 1 : 0) : (double)i / length));
             }
         }
 
@@ -153,7 +155,22 @@ public sealed class LearningRateSequence
 
     /// <summary>S1(s) = sum of the rates of steps 0 to s.</summary>
     /// <param name="steps">Where it is wanted; ascending, up to <see cref="Last"/>.</param>
-    public double[] Areas(IReadOnlyList<int> steps, WarmupHandling warmup) => Scan(steps, (step, area) => area + Rate(step, warmup));
+    public double[] Areas(IReadOnlyList<int> steps, WarmupHandling warmup)
+    {
+        double[] areas = new double[steps.Count];
+        double area = 0;
+        for (int i = 0, step = 0; i < areas.Length; i++)
+        {
+            for (; step <= steps[i]; step++)
+            {
+                area += Rate(step, warmup);
+            }
+
+            areas[i] = area;
+        }
+
+        return areas;
+    }
 
     /// <summary>
     /// S2(s) = sum of m_i over i up to s, m_i = lambda m_(i-1) + eta_(i-1) - eta_i (Tissue et al. 2024, equation 1): the rate lost so far,
@@ -162,12 +179,20 @@ public sealed class LearningRateSequence
     /// <param name="steps">Where it is wanted; ascending, up to <see cref="Last"/>.</param>
     public double[] Annealing(IReadOnlyList<int> steps, double lambda, WarmupHandling warmup)
     {
-        double momentum = 0;
-        return Scan(steps, (step, sum) =>
+        double[] annealing = new double[steps.Count];
+        double momentum = 0, sum = 0;
+        for (int i = 0, step = 0; i < annealing.Length; i++)
         {
-            momentum = (lambda * momentum) + Drop(step, warmup);
-            return sum + momentum;
-        });
+            for (; step <= steps[i]; step++)
+            {
+                momentum = (lambda * momentum) + Drop(step, warmup);
+                sum += momentum;
+            }
+
+            annealing[i] = sum;
+        }
+
+        return annealing;
     }
 
     /// <summary>eta_(s-1) - eta_s of a step, zero where the warm-up is not counted.</summary>
@@ -184,23 +209,6 @@ public sealed class LearningRateSequence
     }
 
     private double Rate(int step, WarmupHandling warmup) => warmup == WarmupHandling.Peak && step < Warmup ? Peak : _rates[step];
-
-    private static double[] Scan(IReadOnlyList<int> steps, Func<int, double, double> next)
-    {
-        double[] at = new double[steps.Count];
-        double value = 0;
-        for (int i = 0, step = 0; i < at.Length; i++)
-        {
-            for (; step <= steps[i]; step++)
-            {
-                value = next(step, value);
-            }
-
-            at[i] = value;
-        }
-
-        return at;
-    }
 
     private static void RequireLength(int last)
     {

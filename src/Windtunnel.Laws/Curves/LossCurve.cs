@@ -59,16 +59,23 @@ public sealed class LossCurve
     public LossCurve From(int step) => Of(Name, Steps.Zip(Losses).Where(row => row.First >= step), Rates, Parameters);
 
     /// <summary>Reads a CSV file with the columns <c>step</c> and <c>loss</c>, and <c>lr</c> where <paramref name="rates"/> is not given.</summary>
-    /// <param name="warmup">How many of the first steps rise; for rates from the file.</param>
-    /// <param name="rates">The schedule. Without it, the rates of the file are interpolated; cells may be empty.</param>
-    /// <param name="parameters">Non-embedding parameters, for laws with model size.</param>
-    /// <param name="mapping">Column by quantity, where columns are named otherwise.</param>
     /// <exception cref="InvalidDataException">The file is no table, or a cell cannot be read.</exception>
     /// <exception cref="ValidationException">There is no such file or column, or the rows do not make a curve.</exception>
     public static LossCurve Read(
-        string path, int warmup = 0, LearningRateSequence? rates = null, double parameters = double.NaN, IReadOnlyDictionary<string, string>? mapping = null)
+        string path, int warmup = 0, LearningRateSequence? rates = null, double parameters = double.NaN, IReadOnlyDictionary<string, string>? mapping = null) =>
+        Read(PointTable.Read(path), warmup, rates, parameters, mapping);
+
+    /// <summary>A curve from a table with the columns <c>step</c> and <c>loss</c>, and <c>lr</c> where <paramref name="rates"/> is not given.</summary>
+    /// <param name="warmup">How many of the first steps rise; for rates from the table.</param>
+    /// <param name="rates">The schedule. Without it, the rates of the table are interpolated; cells may be empty.</param>
+    /// <param name="parameters">Non-embedding parameters, for laws with model size.</param>
+    /// <param name="mapping">Column by quantity, where columns are named otherwise.</param>
+    /// <exception cref="InvalidDataException">A cell cannot be read.</exception>
+    /// <exception cref="ValidationException">A column is missing, or the rows do not make a curve.</exception>
+    public static LossCurve Read(
+        PointTable table, int warmup = 0, LearningRateSequence? rates = null, double parameters = double.NaN, IReadOnlyDictionary<string, string>? mapping = null)
     {
-        PointTable table = PointTable.Read(path);
+        string path = table.Source;
         mapping ??= new Dictionary<string, string>();
         string stepColumn = table.ColumnFor("step", mapping), lossColumn = table.ColumnFor("loss", mapping);
         int[] steps = [.. Numbers(stepColumn).Select((value, row) => value == Math.Floor(value) && value is >= 0 and < LearningRateSequence.StepsMax
@@ -109,11 +116,11 @@ public sealed class LossCurve
         string folder, int warmup = 0, LearningRateSequence? rates = null, IReadOnlyDictionary<string, string>? mapping = null)
     {
         string step = mapping?.GetValueOrDefault("step") ?? "step";
-        string[] paths = Directory.Exists(folder)
-            ? [.. Directory.EnumerateFiles(folder, "*.csv").Order(StringComparer.Ordinal).Where(path => PointTable.Read(path).Columns.Contains(step))]
+        PointTable[] tables = Directory.Exists(folder)
+            ? [.. Directory.EnumerateFiles(folder, "*.csv").Order(StringComparer.Ordinal).Select(PointTable.Read).Where(table => table.Columns.Contains(step))]
             : [];
-        return paths.Length > 0
-            ? [.. paths.Select(path => Read(path, warmup, rates, mapping: mapping))]
+        return tables.Length > 0
+            ? [.. tables.Select(table => Read(table, warmup, rates, mapping: mapping))]
             : throw new ValidationException($"{folder}: there is no CSV file with a column {step}");
     }
 

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Runtime.Intrinsics;
 
 namespace Windtunnel.Laws.Curves;
 
@@ -168,22 +169,23 @@ public static class ScheduleOptimizer
     // The end loss of a schedule of equal steps down, and its gradient by each of them.
     private sealed class EndLoss
     {
-        private readonly double _l0, _a, _b, _alpha, _scale, _beta, _gamma, _peak, _warmupArea, _length;
-        private readonly MultiPowerLaw.Drop[] _ramp;
-        private readonly double[] _rates, _areas, _slopes;
+        private readonly double _l0, _a, _b, _alpha, _gamma, _peak, _warmupArea, _length;
+        private readonly MultiPowerLaw.Response _response;
+        private readonly MultiPowerLaw.Drops _ramp;
+        private readonly double[] _rates, _areas, _logRates, _logAreas, _values, _slopes;
 
         public EndLoss(MultiPowerLaw law, IReadOnlyList<double> values, LearningRateSequence schedule, int pieces)
         {
-            (_l0, _a, _b, _alpha, _scale) = (values[0], values[1], values[2], values[3], Math.Exp(values[4]));
-            (_beta, _gamma) = law.Free ? (values[5], values[6]) : (MultiPowerLaw.FixedBeta, MultiPowerLaw.FixedGamma);
+            (_l0, _a, _b, _alpha) = (values[0], values[1], values[2], values[3]);
+            _gamma = law.Free ? values[6] : MultiPowerLaw.FixedGamma;
+            _response = new MultiPowerLaw.Response(values[4], law.Free ? values[5] : MultiPowerLaw.FixedBeta, _gamma);
             _peak = schedule.Peak;
             int first = schedule.Warmup;
             _length = (double)(schedule.Last + 1 - first) / pieces;
-            (_rates, _areas, _slopes) = (new double[pieces], new double[pieces + 1], new double[pieces]);
+            (_rates, _areas, _logRates, _logAreas) = (new double[pieces], new double[pieces + 1], new double[pieces], new double[pieces]);
+            (_values, _slopes) = (new double[pieces], new double[pieces]);
             _warmupArea = first > 0 ? schedule.Areas([first - 1], law.Warmup)[0] : 0;
-            _ramp = first > 0 && law.Warmup == WarmupHandling.RampInDrops
-                ? new MultiPowerLaw.DropSums(schedule, law.Warmup).Of([first - 1], law.Merge).Drops
-                : [];
+            _ramp = new MultiPowerLaw.DropSums(schedule, law.Warmup).Of([Math.Max(0, first - 1)], law.Merge);
         }
 
         /// <param name="x">[piece]: the drop before it, as a share of the peak.</param>
@@ -195,33 +197,43 @@ public static class ScheduleOptimizer
             for (int i = 0; i < pieces; i++)
             {
                 _rates[i] = rate = Math.Max(rate - (x[i] * _peak), _peak * RateMin / 2);
+                _logRates[i] = Math.Log(rate);
             }
 
             for (int i = pieces - 1; i >= 0; i--)
             {
                 _areas[i] = _areas[i + 1] + (_length * _rates[i]);
+                _logAreas[i] = Math.Log(_areas[i]);
             }
+
+            for (int i = 0; i < pieces; i += Vector256<double>.Count)
+            {
+                _response.At(
+                    Vector256.Create<double>(_logRates.AsSpan(i)), Vector256.Create<double>(_logAreas.AsSpan(i)),
+                    out Vector256<double> value, out Vector256<double> slope, out _);
+                value.CopyTo(_values.AsSpan(i));
+                slope.CopyTo(_slopes.AsSpan(i));
+            }
+
+            double area = _warmupArea + _areas[0], power = Math.Pow(area, -_alpha), loss = _l0 + (_a * power);
 
             // By the area of the whole run, and by the area from each piece on.
-            double area = _warmupArea + _areas[0], power = Math.Pow(area, -_alpha), byArea = -_alpha * _a * power / area;
-            double loss = _l0 + (_a * power);
-            foreach (MultiPowerLaw.Drop drop in _ramp)
+            double byArea = -_alpha * _a * power / area;
+            for (int i = 0; i < _ramp.Ends[0]; i += Vector256<double>.Count)
             {
-                double since = Math.Exp(drop.LogArea) + _areas[0];
-                MultiPowerLaw.Response response = MultiPowerLaw.Response.Of(_scale * Math.Exp(-_gamma * drop.LogRate) * since, _beta);
-                loss -= _b * drop.Size * response.Value;
-                byArea -= _b * drop.Size * response.ByLogScale / since;
+                Vector256<double> since = Vector256.Exp(_ramp.LogArea(i)) + Vector256.Create(_areas[0]);
+                _response.At(_ramp.LogRate(i), Vector256.Log(since), out Vector256<double> value, out Vector256<double> slope, out _);
+                loss -= _b * Vector256.Sum(_ramp.Size(i) * value);
+                byArea -= _b * Vector256.Sum(_ramp.Size(i) * slope / since);
             }
 
-            Array.Clear(_slopes);
             for (int i = 0; i < pieces; i++)
             {
-                double drop = x[i] * _peak;
-                MultiPowerLaw.Response response = MultiPowerLaw.Response.Of(_scale * Math.Pow(_rates[i], -_gamma) * _areas[i], _beta);
-                loss -= _b * drop * response.Value;
-                byArea -= _b * drop * response.ByLogScale / _areas[i];
-                _slopes[i] += (_b * drop * response.ByLogScale * _gamma / _rates[i]) + (byArea * _length);
-                gradient[i] = -_b * response.Value;
+                double drop = _b * x[i] * _peak, byRate = drop * _slopes[i] * _gamma / _rates[i];
+                loss -= drop * _values[i];
+                byArea -= drop * _slopes[i] / _areas[i];
+                _slopes[i] = byRate + (byArea * _length);
+                gradient[i] = -_b * _values[i];
             }
 
             // A drop lowers its own rate and all later ones.

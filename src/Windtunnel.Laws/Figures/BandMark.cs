@@ -34,13 +34,11 @@ public sealed record BandMark(string Name, IReadOnlyList<DataPoint> Points, Tone
         {
             if (run.Count > 1)
             {
-                IEnumerable<(double X, double Y)?> outline = [.. run.Select(ends => ends.Low), .. run.AsEnumerable().Reverse().Select(ends => ends.High)];
-                group.Add(Svg.Element("path", ("d", Svg.Path(outline) + "Z"), ("fill", "currentColor"), ("fill-opacity", 0.18)));
-                foreach ((((double X, double Y) Low, (double X, double Y) High) a, ((double X, double Y) Low, (double X, double Y) High) b) in run.Zip(run.Skip(1)))
-                {
-                    plot.Ink.Add(a.Low.X, a.Low.Y, b.Low.X, b.Low.Y);
-                    plot.Ink.Add(a.High.X, a.High.Y, b.High.X, b.High.Y);
-                }
+                List<(double X, double Y)> lower = Polyline.Simplify([.. run.Select(ends => ends.Low)]), upper = Polyline.Simplify([.. run.Select(ends => ends.High)]);
+                IEnumerable<(double X, double Y)> outline = [.. lower, .. upper.AsEnumerable().Reverse()];
+                group.Add(Svg.Element("path", ("d", Svg.Path(outline.Select(at => ((double, double)?)at)) + "Z"), ("fill", "currentColor"), ("fill-opacity", 0.18)));
+                plot.Ink.Add(lower);
+                plot.Ink.Add(upper);
             }
 
             run.Clear();

@@ -11,6 +11,8 @@ public sealed record TrainingCurve(
 /// <summary>Whole loss curves against what a law says of them, over the learning rates that shape them.</summary>
 public static class CurveFigure
 {
+    private const double FirstDrop = 0.04;
+
     /// <summary>Draws the losses and, below, the learning rates.</summary>
     /// <param name="title">What the curves are.</param>
     /// <param name="x">Steps or tokens.</param>
@@ -45,7 +47,11 @@ public static class CurveFigure
             losses.Add(new LineMark("predicted", []));
         }
 
-        Panel panel = new(x, y, losses, Legend: Legend.LineEnds);
+        // The first drop from chance would flatten all that follows, so the plot starts below it.
+        DataPoint[] points = [.. curves.SelectMany(curve => curve.Measured.Concat(curve.Predicted)).Where(point => double.IsFinite(point.X) && double.IsFinite(point.Y))];
+        double first = points.Select(point => point.X).DefaultIfEmpty().Min(), last = points.Select(point => point.X).DefaultIfEmpty().Max();
+        double high = points.Where(point => point.X >= first + (FirstDrop * (last - first))).Select(point => point.Y).DefaultIfEmpty(double.NaN).Max();
+        Panel panel = new(x, y.High is null && points.Any(point => point.Y < high) ? y with { High = high } : y, losses, Legend: Legend.LineEnds);
         return new(title, curves.Any(curve => curve.LearningRate.Count > 0)
             ? [panel, new Panel(x, new("learning rate", Low: 0, Style: NumberStyle.Power), rates, Height: 70, Legend: Legend.None)]
             : [panel], subtitle, SharedX: true);

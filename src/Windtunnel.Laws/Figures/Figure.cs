@@ -26,7 +26,7 @@ public sealed record Figure(
         double inner = Width - (2 * Border), columnWidth = (inner - ((columns - 1) * Gap)) / columns;
         XElement content = Svg.Element("g");
         double y = Border;
-        foreach (string line in Svg.Wrap(Title, Theme.TitleSize * 1.05, inner))
+        foreach (string line in Svg.Wrap(Title, Theme.TitleSize * 1.15, inner))
         {
             content.Add(Svg.Text(Border, y + 13, line, "wt-title"));
             y += 18;

@@ -25,6 +25,9 @@ public sealed record LawTarget(string Name, double X, double Predicted, double L
 /// <summary>A scaling law with the runs it was fitted to, those it has to predict, and what is left over.</summary>
 public static class LawFigure
 {
+    // More names than this hide each other; tooltips have them all.
+    private const int MostNamed = 6;
+
     /// <summary>Draws the law over its input and, below, the relative errors of its predictions.</summary>
     /// <param name="title">What was fitted to what.</param>
     /// <param name="x">The input, as a rule logarithmic.</param>
@@ -44,6 +47,8 @@ public static class LawFigure
             errors.Add(new RegionMark(fitted.Min(), fitted.Max(), Tone: Tone.Muted));
         }
 
+        // Where there are many runs, smaller marks leave the law to be seen.
+        double size = groups.Sum(group => group.Points.Count) > 80 ? 2.4 : 3.4;
         foreach ((int i, LawGroup group) in groups.Index())
         {
             Tone tone = Tone.Ordered(i, groups.Count);
@@ -61,9 +66,9 @@ public static class LawFigure
                 if (points.Length > 0)
                 {
                     double opacity = seen ? 1 : 0.5;
-                    law.Add(new PointMark(group.Name, [.. points.Select(point => new DataPoint(point.X, point.Actual, Note: point.Note))], tone, shape, Opacity: opacity));
+                    law.Add(new PointMark(group.Name, [.. points.Select(point => new DataPoint(point.X, point.Actual, Note: point.Note))], tone, shape, Size: size, Opacity: opacity));
                     errors.Add(new PointMark(
-                        group.Name, [.. points.Select(point => new DataPoint(point.X, Percent(point.Predicted, point.Actual), Note: point.Note))], tone, shape, Opacity: opacity));
+                        group.Name, [.. points.Select(point => new DataPoint(point.X, Percent(point.Predicted, point.Actual), Note: point.Note))], tone, shape, Size: size, Opacity: opacity));
                 }
             }
         }
@@ -73,16 +78,18 @@ public static class LawFigure
             law.Add(new PointMark(
                 "predicted", [.. targets.Select(target => new DataPoint(target.X, target.Predicted, target.Low, target.High, target.Name))],
                 Shape: MarkerShape.Circle, Hollow: true, Size: 4.6));
-            law.Add(new PointMark("actual", [.. targets.Select(target => new DataPoint(target.X, target.Actual, Note: target.Name))], Shape: MarkerShape.Cross, Size: 4));
+            DataPoint[] actual = [.. targets.Where(target => double.IsFinite(target.Actual)).Select(target => new DataPoint(target.X, target.Actual, Note: target.Name))];
+            law.AddRange(actual.Length > 0 ? [new PointMark("actual", actual, Shape: MarkerShape.Cross, Size: 4)] : Array.Empty<Mark>());
             errors.Add(new PointMark(
                 "predicted",
                 [.. targets.Select(target => new DataPoint(
                     target.X, Percent(target.Predicted, target.Actual), Percent(target.Low, target.Actual), Percent(target.High, target.Actual), target.Name))],
                 Shape: MarkerShape.Circle, Hollow: true, Size: 4.6));
-            foreach (LawTarget target in targets)
+            foreach (LawTarget target in targets.Count <= MostNamed ? targets : [])
             {
                 double error = Percent(target.Predicted, target.Actual);
-                law.Add(new NoteMark(double.IsFinite(error) ? $"{target.Name} {error:+0.00;−0.00} %" : target.Name, target.X, target.Predicted, Arrow: true));
+                string text = (double.IsFinite(error) ? $"{target.Name} {error:+0.00;−0.00} %" : target.Name).Trim();
+                law.AddRange(text.Length > 0 ? [new NoteMark(text, target.X, target.Predicted, Arrow: true)] : Array.Empty<Mark>());
             }
         }
 

@@ -40,66 +40,37 @@ public sealed record LineMark(
     /// <inheritdoc/>
     internal override void Draw(Plot plot, XElement group)
     {
-        List<(double X, double Y)?> path = Thin(Points.Select(point => plot.Place(point.X, point.Y)));
-        if (path.Any(point => point is not null))
+        List<(double X, double Y)?> path = [];
+        List<(double X, double Y)> run = [];
+        foreach (DataPoint point in Points)
+        {
+            if (plot.Place(point.X, point.Y) is { } at)
+            {
+                run.Add(at);
+            }
+            else
+            {
+                Flush();
+            }
+        }
+
+        Flush();
+        if (path.Any(at => at is not null))
         {
             group.Add(Styled(Svg.Element("path", ("class", "wt-line"), ("d", Svg.Path(path)))));
         }
 
-        foreach (((double X, double Y)? from, (double X, double Y)? to) in path.Zip(path.Skip(1)))
+        void Flush()
         {
-            if (from is { } a && to is { } b)
-            {
-                plot.Ink.Add(a.X, a.Y, b.X, b.Y);
-            }
+            List<(double X, double Y)> line = Polyline.Simplify(run);
+            plot.Ink.Add(line);
+            path.AddRange([.. line.Select(at => ((double, double)?)at), null]);
+            run.Clear();
         }
     }
 
     /// <summary>A sample of the line.</summary>
     internal XElement Sample(double length) => Styled(Svg.Element("line", ("class", "wt-line"), ("x1", 0.0), ("y1", 0.0), ("x2", length), ("y2", 0.0)));
-
-    /// <summary>Of the points in one column of half a pixel, keeps the first, lowest, highest and last: what the eye sees.</summary>
-    private static List<(double X, double Y)?> Thin(IEnumerable<(double X, double Y)?> points)
-    {
-        List<(double X, double Y)?> kept = [];
-        List<(double X, double Y)> column = [];
-        foreach ((double X, double Y)? point in points)
-        {
-            if (column.Count > 0 && (point is not { } next || Math.Floor(2 * next.X) != Math.Floor(2 * column[0].X)))
-            {
-                Flush();
-            }
-
-            if (point is { } at)
-            {
-                column.Add(at);
-            }
-            else if (kept.Count > 0 && kept[^1] is not null)
-            {
-                kept.Add(null);
-            }
-        }
-
-        Flush();
-        return kept;
-
-        void Flush()
-        {
-            int lowest = 0, highest = 0;
-            for (int i = 1; i < column.Count; i++)
-            {
-                lowest = column[i].Y < column[lowest].Y ? i : lowest;
-                highest = column[i].Y > column[highest].Y ? i : highest;
-            }
-
-            foreach (int i in new SortedSet<int> { 0, lowest, highest, column.Count - 1 }.Where(i => i >= 0 && i < column.Count))
-            {
-                kept.Add(column[i]);
-            }
-
-            column.Clear();
-        }
-    }
 
     private XElement Styled(XElement element)
     {

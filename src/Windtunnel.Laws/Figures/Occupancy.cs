@@ -40,6 +40,15 @@ internal sealed class Occupancy(double width, double height)
         }
     }
 
+    /// <summary>A line through points.</summary>
+    public void Add(IEnumerable<(double X, double Y)> line)
+    {
+        foreach (((double X, double Y) a, (double X, double Y) b) in line.Zip(line.Skip(1)))
+        {
+            Add(a.X, a.Y, b.X, b.Y);
+        }
+    }
+
     /// <summary>How many pixels of a box are drawn on already, or lie outside the plot.</summary>
     public double Cost(Box box)
     {

@@ -11,7 +11,7 @@ public enum Legend
     /// <summary>Below the panel.</summary>
     Below,
 
-    /// <summary>Lines at their right ends, the rest as <see cref="Auto"/>.</summary>
+    /// <summary>Lines at their right ends where their names are short, the rest as <see cref="Auto"/>.</summary>
     LineEnds,
 
     /// <summary>Nowhere.</summary>
@@ -29,7 +29,7 @@ public sealed record Panel(Axis X, Axis Y, IReadOnlyList<Mark> Marks, string Tit
     /// <summary>The width of a sample before a name at a line's end.</summary>
     internal const double ShortKeyWidth = 12;
 
-    private const double Line = 15, LongestName = 300, LongestEndName = 130;
+    private const double Line = 15, LongestName = 300, LongestEndName = 110;
 
     /// <summary>What the panel shows, in words.</summary>
     internal string Subject => Title.Length > 0 ? Title : Y.Label.Length > 0 ? $"{Y.Caption} against {X.Caption}" : X.Caption;
@@ -38,7 +38,7 @@ public sealed record Panel(Axis X, Axis Y, IReadOnlyList<Mark> Marks, string Tit
     internal IEnumerable<IGrouping<string, Mark>> Named => Marks.Where(mark => mark.Name.Length > 0).GroupBy(mark => mark.Name);
 
     /// <summary>The room that names take at the right of the plot.</summary>
-    internal double EndWidth(Scale x) => EndLines(x).Select(line => Svg.Width(EndName(line), Theme.TickSize) + ShortKeyWidth + 12).DefaultIfEmpty().Max();
+    internal double EndWidth(Scale x) => EndLines(x).Select(line => Svg.Width(line.Name, Theme.TickSize) + ShortKeyWidth + 12).DefaultIfEmpty().Max();
 
     internal Scale YScale() => new(Y, Marks.SelectMany(mark => mark.Extent.Y), Height, upward: true);
 
@@ -113,8 +113,6 @@ public sealed record Panel(Axis X, Axis Y, IReadOnlyList<Mark> Marks, string Tit
 
     private static string EntryName(IGrouping<string, Mark> entry) => Svg.Fit(entry.Key, Theme.TickSize, LongestName);
 
-    private static string EndName(LineMark line) => Svg.Fit(line.Name, Theme.TickSize, LongestEndName);
-
     private static XElement Entry(IGrouping<string, Mark> entry, double x, double y)
     {
         XElement group = Svg.Element("g", ("transform", Svg.Translation(x, y)));
@@ -143,8 +141,12 @@ public sealed record Panel(Axis X, Axis Y, IReadOnlyList<Mark> Marks, string Tit
         return lines.Count * Line > Height ? [] : lines;
     }
 
-    private IEnumerable<LineMark> NamedLines() => Legend == Legend.LineEnds
-        ? Marks.OfType<LineMark>().Where(line => line.Name.Length > 0 && line.Points.Count > 0).DistinctBy(line => line.Name) : [];
+    // Long names would leave no room for the lines: those go to the legend, all of them.
+    private LineMark[] NamedLines()
+    {
+        LineMark[] lines = [.. Marks.OfType<LineMark>().Where(line => line.Name.Length > 0 && line.Points.Count > 0).DistinctBy(line => line.Name)];
+        return Legend == Legend.LineEnds && lines.All(line => Svg.Width(line.Name, Theme.TickSize) <= LongestEndName) ? lines : [];
+    }
 
     private HashSet<string> DrawEndLabels(XElement frame, Plot plot)
     {
@@ -168,7 +170,7 @@ public sealed record Panel(Axis X, Axis Y, IReadOnlyList<Mark> Marks, string Tit
             labels[i].Y = Math.Min(labels[i].Y, lowest);
             XElement key = ShortKey(labels[i].Line);
             key.SetAttributeValue("transform", Svg.Translation(plot.X.Length + 5, labels[i].Y));
-            frame.Add(key, Svg.Text(plot.X.Length + ShortKeyWidth + 9, labels[i].Y + 4, EndName(labels[i].Line), "wt-legend"));
+            frame.Add(key, Svg.Text(plot.X.Length + ShortKeyWidth + 9, labels[i].Y + 4, labels[i].Line.Name, "wt-legend"));
         }
 
         string[] named = [.. labels.Select(label => label.Line.Name)];
@@ -176,7 +178,7 @@ public sealed record Panel(Axis X, Axis Y, IReadOnlyList<Mark> Marks, string Tit
         foreach (LineMark line in within)
         {
             (double x, double y) = End(line)!.Value;
-            plot.Label(() => plot.Write(EndName(line), (width, height) => Plot.Around(x, y, width, height, 6, 10, 16), key: ShortKey(line)));
+            plot.Label(() => plot.Write(line.Name, (width, height) => Plot.Around(x, y, width, height, 6, 10, 16), key: ShortKey(line)));
         }
 
         return [.. named, .. within.Select(line => line.Name)];

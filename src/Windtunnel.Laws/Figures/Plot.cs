@@ -22,6 +22,9 @@ internal sealed class Plot(Scale x, Scale y)
 
     public Occupancy Ink { get; } = new(x.Length, y.Length);
 
+    /// <summary>The points that arrows point to.</summary>
+    public List<(double X, double Y)> Aims { get; } = [];
+
     /// <summary>Where a value lies; null where it can't be shown.</summary>
     public (double X, double Y)? Place(double xValue, double yValue) =>
         x.Accepts(xValue) && y.Accepts(yValue) ? (x.Pixel(xValue), y.Pixel(yValue)) : null;

@@ -71,7 +71,7 @@ public sealed record PointMark(
             }
 
             group.Add(Marker(at.X, at.Y).With(plot.Tooltip(this, point)));
-            plot.Ink.Add(new(at.X - Size, at.Y - Size, 2 * Size, 2 * Size));
+            plot.Ink.Add(new Box(at.X - Size, at.Y - Size, 2 * Size, 2 * Size));
         }
     }
 

@@ -41,6 +41,9 @@ internal static partial class Svg
         foreach (Match power in Raised().Matches(text))
         {
             Append(text[at..power.Index], at > 0);
+
+            // Some programs drop spaces around a part otherwise.
+            element.SetAttributeValue(XNamespace.Xml + "space", "preserve");
             element.Add(Element("tspan", ("class", "wt-up"), ("dy", -4.0)).With(Clean(power.Groups["power"].Value)));
             at = power.Index + power.Length;
         }

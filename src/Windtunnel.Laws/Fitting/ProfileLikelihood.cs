@@ -17,7 +17,7 @@ public sealed class ProfileLikelihood
     private readonly NewtonSearch _search;
     private readonly Matrix<double> _covariance;
     private readonly int[] _free;
-    private readonly double _level, _chance;
+    private readonly double _level, _chance, _curvature;
 
     /// <summary>Measures the noise at an optimum.</summary>
     public ProfileLikelihood(Fitter fitter, Optimum optimum)
@@ -30,15 +30,15 @@ public sealed class ProfileLikelihood
         DegreesOfFreedom = fitter.Problem.Rows - _free.Length;
 
         double[] curvatures = Curvatures(fitter.Objective, residuals);
-        double curvature = Math.Max(curvatures.Average(), double.Epsilon);
+        _curvature = Math.Max(curvatures.Average(), double.Epsilon);
         Matrix<double> design = Matrix<double>.Build.Dense(residuals.Length, _free.Length, (row, column) => jacobian[(row * count) + _free[column]]);
         Matrix<double> scaled = design.NormalizeColumns(2);
         ConditionNumber = _free.Length == 0 ? 1 : scaled.ConditionNumber();
 
         // Huber's (1973) correction for few rows: residuals of a fit lie closer to the kinks than the errors do.
-        double correction = 1 + ((double)_free.Length / residuals.Length * curvatures.PopulationVariance() / Square(curvature));
-        _chance = Square(correction) * residuals.Sum(residual => Square(fitter.Objective.Rho(residual).Slope)) / Math.Max(DegreesOfFreedom, 1) / curvature;
-        _covariance = _free.Length == 0 || ConditionNumber > 1e14 ? Matrix<double>.Build.Dense(_free.Length, _free.Length) : Inverse(design, curvature);
+        double correction = 1 + ((double)_free.Length / residuals.Length * curvatures.PopulationVariance() / Square(_curvature));
+        _chance = Square(correction) * residuals.Sum(residual => Square(fitter.Objective.Rho(residual).Slope)) / Math.Max(DegreesOfFreedom, 1) / _curvature;
+        _covariance = _free.Length == 0 || ConditionNumber > 1e14 ? Matrix<double>.Build.Dense(_free.Length, _free.Length) : Inverse(design, _curvature);
         ResidualScale = fitter.Objective is LeastSquaresObjective
             ? Math.Sqrt(residuals.Sum(Square) / Math.Max(DegreesOfFreedom, 1))
             : 1.4826 * residuals.Select(Math.Abs).Median() * Math.Sqrt((double)residuals.Length / Math.Max(DegreesOfFreedom, 1));
@@ -57,6 +57,12 @@ public sealed class ProfileLikelihood
 
     /// <summary>Of the Jacobian with columns of length one: the ratio of its largest singular value to the smallest.</summary>
     public double ConditionNumber { get; }
+
+    /// <summary>(J'J)^-1 of the fitted parameters, J being the Jacobian of the residuals; null where the rows do not determine them.</summary>
+    internal Matrix<double>? UnitCovariance => _free.Length == 0 || ConditionNumber > 1e14 ? null : _covariance * _curvature;
+
+    /// <summary>The standard deviation of one row that standard errors go by.</summary>
+    internal double Noise => Math.Sqrt(_chance / _curvature);
 
     /// <summary>How many standard errors an interval reaches.</summary>
     private double Quantile => DegreesOfFreedom > 0 ? StudentT.InvCDF(0, 1, DegreesOfFreedom, (1 + Confidence) / 2) : double.PositiveInfinity;
@@ -109,6 +115,13 @@ public sealed class ProfileLikelihood
         return Math.Sqrt(Math.Max(0, slopes * _covariance * slopes * _chance));
     }
 
+    /// <summary>Derivatives of a function by the fitted parameters on the scale of the search: a row of J.</summary>
+    internal Vector<double> Slopes(Func<IReadOnlyList<double>, double> function)
+    {
+        double[] slopes = Pull.Slopes(function, _optimum.Parameters, _search.Tangent);
+        return Vector<double>.Build.Dense(_free.Length, k => slopes[_free[k]]);
+    }
+
     /// <summary>Half the width of the interval that the curvature alone suggests: standard error times quantile.</summary>
     public double ReachOf(Func<IReadOnlyList<double>, double> function) => Quantile * StandardErrorOf(function);
 
@@ -128,12 +141,6 @@ public sealed class ProfileLikelihood
         Vector<double> lengths = design.ColumnNorms(2);
         Matrix<double> scaled = design.NormalizeColumns(2), inverse = (scaled.TransposeThisAndMultiply(scaled) * curvature).Inverse();
         return inverse.MapIndexed((i, j, value) => value / (lengths[i] * lengths[j]));
-    }
-
-    private Vector<double> Slopes(Func<IReadOnlyList<double>, double> function)
-    {
-        double[] slopes = Pull.Slopes(function, _optimum.Parameters, _search.Tangent);
-        return Vector<double>.Build.Dense(_free.Length, k => slopes[_free[k]]);
     }
 
     // The value of the function where its profile crosses the level, to one side of the best.

@@ -8,7 +8,7 @@ public abstract class PublishedStudy
 {
     /// <summary>Every study.</summary>
     public static IReadOnlyList<PublishedStudy> All { get; } =
-        [new GadreStudy(), new ChinchillaStudy(), new PorianStudy(), new DatablationsStudy(), new OptimizersStudy(), new MiniCpmStudy()];
+        [new GadreStudy(), new ChinchillaStudy(), new PorianStudy(), new DatablationsStudy(), new OptimizersStudy(), new MiniCpmStudy(), new CurvesStudy()];
 
     /// <summary>As the verb names it.</summary>
     public abstract string Name { get; }

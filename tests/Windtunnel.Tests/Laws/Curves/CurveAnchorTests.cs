@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Windtunnel.Laws;
 using Windtunnel.Laws.Curves;
+using Windtunnel.Laws.Reproduction;
 
 namespace Windtunnel.Tests.Laws.Curves;
 
@@ -13,11 +14,11 @@ public class CurveAnchorTests
     public void Schedules_areas_annealing_and_drops_match_the_anchors_to_1e_9()
     {
         using JsonDocument anchors = JsonDocument.Parse(File.ReadAllText(SharedData.Require("data/curves/anchors.json")));
-        double[] readme = PublicCurves.ReadmeParameters("25M");
-        foreach (string name in PublicCurves.Names)
+        double[] readme = PublishedCurves.ReadmeParameters("25M");
+        foreach (string name in PublishedCurves.Names)
         {
             JsonElement anchor = anchors.RootElement.GetProperty("sched_" + name);
-            LearningRateSequence rates = PublicCurves.Schedule(name);
+            LearningRateSequence rates = PublishedCurves.Schedule(name);
             Assert.Equal(anchor.GetProperty("total").GetInt32(), rates.Last + 1);
             foreach (JsonProperty rate in anchor.GetProperty("lr").EnumerateObject())
             {
@@ -49,10 +50,10 @@ public class CurveAnchorTests
         using JsonDocument anchors = JsonDocument.Parse(File.ReadAllText(SharedData.Require("data/curves/anchors.json")));
         MultiPowerLaw law = new(Free: true, Warmup: WarmupHandling.RampInDrops);
         List<CurveScore> test = [];
-        foreach (string name in PublicCurves.Names)
+        foreach (string name in PublishedCurves.Names)
         {
-            LossCurve curve = PublicCurves.Read(model, name);
-            CurveScore score = CurveScore.Of(law.Predict(PublicCurves.ReadmeParameters(model), curve.Rates, curve.Steps), curve.Losses);
+            LossCurve curve = PublicCurves.Read(model, [name])[0];
+            CurveScore score = CurveScore.Of(law.Predict(PublishedCurves.ReadmeParameters(model), curve.Rates, curve.Steps), curve.Losses);
             JsonElement anchor = anchors.RootElement.GetProperty(anchored).GetProperty(name);
             Assert.Equal(anchor.GetProperty("R2").GetDouble(), score.R2, 1e-5);
             Assert.Equal(anchor.GetProperty("MAE").GetDouble(), score.Mae, 1e-5);
@@ -60,7 +61,7 @@ public class CurveAnchorTests
             Assert.Equal(anchor.GetProperty("PredE").GetDouble(), score.PredE, 1e-5);
             Assert.Equal(anchor.GetProperty("WorstE").GetDouble(), score.WorstE, 1e-5);
             Assert.Equal(anchor.GetProperty("final").GetDouble(), score.Final, 1e-5);
-            if (PublicCurves.Test.Contains(name))
+            if (PublishedCurves.Test.Contains(name))
             {
                 test.Add(score);
             }

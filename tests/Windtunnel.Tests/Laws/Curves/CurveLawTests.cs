@@ -54,6 +54,15 @@ public class CurveLawTests
         }
     }
 
+    [Theory]
+    [InlineData(1000)]
+    public void Random_annealing_laws_are_recovered(int sets) => Recover(sets, new AnnealingLaw(0.99), draw => [draw(1.5, 3.5), draw(0.2, 1.5), draw(0.3, 4), draw(0.2, 1.2)]);
+
+    [Theory]
+    [InlineData(10)]
+    public void Random_multi_power_laws_are_recovered(int sets) =>
+        Recover(sets, new MultiPowerLaw(), draw => [draw(1.5, 3.5), draw(0.2, 1.5), draw(50, 600), draw(0.2, 1.2), draw(-2, 3)]);
+
     [Fact]
     public void Merged_drops_change_the_loss_by_less_than_the_noise_of_losses()
     {
@@ -99,6 +108,25 @@ public class CurveLawTests
         Assert.Equal(1.5, rates[15], 1e-15);
         Assert.Equal(20, rates.Last);
         Assert.Equal(10, rates.CooldownSteps);
+    }
+
+    [Fact]
+    public void A_logged_change_between_constant_stretches_is_a_jump()
+    {
+        LearningRateSequence rates = LearningRateSequence.Interpolated([4, 8, 12, 16, 20, 24], [1, 1, 0.5, 0.5, 0.25, 0.2], 0);
+        Assert.Equal([1, 1, 0.5, 0.5], new[] { 8, 9, 10, 12 }.Select(step => rates[step]));
+        Assert.Equal([0.5, 0.375, 0.25, 0.225], new[] { 16, 18, 20, 22 }.Select(step => rates[step]), (a, b) => Math.Abs(a - b) < 1e-15);
+    }
+
+    [Fact]
+    public void Too_few_losses_are_refused_unless_parameters_are_held()
+    {
+        AnnealingLaw law = new(0.99);
+        LossCurve curve = Curve(law, Wsd(1000, 0.5));
+        LossCurve brief = curve.From(curve.Steps[^3]);
+        Assert.Contains("3 losses after the warm-up are too few for 4 parameters", Error(() => CurveFit.Of(law, [brief], "a.csv", new FitSettings())));
+        FitSettings held = new(PinnedValues: new Dictionary<string, double> { ["alpha"] = 0.5, ["C"] = 2 }, Intervals: IntervalMethod.None);
+        Assert.Equal(2.6, CurveFit.Of(law, [brief], "a.csv", held).Fit.Values[0], 1e-6);
     }
 
     [Fact]
@@ -157,6 +185,20 @@ public class CurveLawTests
     {
         int[] steps = Steps(rates);
         return LossCurve.Of("made up", steps.Zip(law.Predict(Truth(law), rates, steps, parameters)), rates, law.NeedsParameters ? parameters : double.NaN);
+    }
+
+    private static void Recover(int sets, CurveLaw law, Func<Func<double, double, double>, double[]> draw)
+    {
+        Random random = new(1);
+        LearningRateSequence[] schedules = [Wsd(1000, 0), Wsd(800, 0.1), Wsd(600, 0.6), Cosine(1000)];
+        int[][] steps = [.. schedules.Select(rates => Enumerable.Range(1, 15).Select(i => Warmup + (i * (rates.Last - Warmup) / 15)).ToArray())];
+        for (int i = 0; i < sets; i++)
+        {
+            double[] truth = draw((low, high) => low + ((high - low) * random.NextDouble()));
+            LossCurve[] curves = [.. schedules.Zip(steps).Select(run => LossCurve.Of("made up", run.Second.Zip(law.Predict(truth, run.First, run.Second)), run.First))];
+            Optimum best = new Fitter(law.Bind(curves), law.Objective).Search()[0];
+            Assert.Equal(truth[law.Coefficients..], best.Parameters[law.Coefficients..], (a, b) => Math.Abs(a - b) < 1e-6);
+        }
     }
 
     // A cosine that rises again, twice.

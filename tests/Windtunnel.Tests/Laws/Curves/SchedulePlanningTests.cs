@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Windtunnel.Laws;
 using Windtunnel.Laws.Curves;
+using Windtunnel.Laws.Reproduction;
 
 namespace Windtunnel.Tests.Laws.Curves;
 
@@ -15,17 +16,17 @@ public class SchedulePlanningTests
     [InlineData("400M", 2.69935, 2.69981, 2.75707)]
     public void End_losses_of_published_parameters(string model, double linear, double exponential, double cosine)
     {
-        double[] values = PublicCurves.ReadmeParameters(model);
-        Assert.Equal(linear, s_published.PredictLast(values, PublicCurves.Schedule("wsdld_20000_24000")), 2e-5);
-        Assert.Equal(exponential, s_published.PredictLast(values, PublicCurves.Schedule("wsd_20000_24000")), 2e-5);
-        Assert.Equal(cosine, s_published.PredictLast(values, PublicCurves.Schedule("cosine_24000")), 2e-5);
+        double[] values = PublishedCurves.ReadmeParameters(model);
+        Assert.Equal(linear, s_published.PredictLast(values, PublishedCurves.Schedule("wsdld_20000_24000")), 2e-5);
+        Assert.Equal(exponential, s_published.PredictLast(values, PublishedCurves.Schedule("wsd_20000_24000")), 2e-5);
+        Assert.Equal(cosine, s_published.PredictLast(values, PublishedCurves.Schedule("cosine_24000")), 2e-5);
     }
 
     [Fact]
     public void The_optimised_schedule_reaches_the_published_end_loss_and_is_stable_then_convex()
     {
-        LearningRateSequence constant = PublicCurves.Schedule("constant_24000");
-        OptimizedSchedule best = ScheduleOptimizer.Of(s_published, PublicCurves.ReadmeParameters("25M"), constant);
+        LearningRateSequence constant = PublishedCurves.Schedule("constant_24000");
+        OptimizedSchedule best = ScheduleOptimizer.Of(s_published, PublishedCurves.ReadmeParameters("25M"), constant);
         Assert.Equal(3.25795, best.Loss, 2e-4);
         Assert.Equal(constant.Warmup, best.Rates.Warmup);
         Assert.Equal(constant.Last, best.Rates.Last);
@@ -57,7 +58,7 @@ public class SchedulePlanningTests
     public void The_annealing_law_is_refused_for_schedules_of_free_form()
     {
         string message = Assert.Throws<ValidationException>(
-            () => ScheduleOptimizer.Of(new AnnealingLaw(), [2.6, 0.4, 0.4, 0.5], PublicCurves.Schedule("constant_24000"))).Message;
+            () => ScheduleOptimizer.Of(new AnnealingLaw(), [2.6, 0.4, 0.4, 0.5], PublishedCurves.Schedule("constant_24000"))).Message;
         Assert.Contains("fit the multi-power law", message);
     }
 

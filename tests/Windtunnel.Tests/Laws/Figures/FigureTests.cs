@@ -140,6 +140,15 @@ public sealed class FigureTests
     }
 
     [Fact]
+    public void Long_names_go_to_the_legend_and_leave_the_lines_their_room()
+    {
+        LineMark[] lines = [new("short", [new(0, 1), new(1, 2)]), new("a name as long as a path of a file", [new(0, 2), new(1, 1)])];
+        XElement root = XElement.Parse(new Figure("", [new Panel(new("x"), new("y"), lines, Legend: Legend.LineEnds)]).ToSvg());
+        Assert.Equal(["short", "a name as long as a path of a file"], Texts(root, "wt-legend"));
+        Assert.True(Number(root.Descendants().First(element => element.Attribute("class")?.Value == "wt-frame"), "x2") > 380);
+    }
+
+    [Fact]
     public void A_line_of_a_million_points_is_drawn_with_those_that_can_be_seen()
     {
         DataPoint[] points = [.. Enumerable.Range(0, 1_000_000).Select(i => new DataPoint(i, i == 500_123 ? 9 : Math.Sin(i)))];
@@ -165,6 +174,25 @@ public sealed class FigureTests
         Panel upper = new(new("x"), new("y"), [new PointMark("", [new(0, 1), new(1, 2)])]), lower = new(new("x"), new("z"), [new PointMark("", [new(0, 1), new(4, 2)])]);
         double Right(bool shared) => Tooltipped(new("", [upper, lower], SharedX: shared)).Select(circle => Number(circle, "cx")).ElementAt(1);
         Assert.InRange(Right(false) / Right(true), 3, 5);
+    }
+
+    [Fact]
+    public void A_smooth_curve_needs_few_points_and_a_kinked_one_keeps_its_kinks()
+    {
+        (double X, double Y)[] smooth = [.. Enumerable.Range(0, 5_000).Select(i => (i * 0.08, 200 * Math.Exp(-0.001 * i)))];
+        List<(double X, double Y)> few = Polyline.Simplify(smooth);
+        Assert.InRange(few.Count, 10, 60);
+        Assert.Equal((smooth[0], smooth[^1]), (few[0], few[^1]));
+        Assert.All(smooth, point =>
+        {
+            int right = Math.Max(1, few.FindIndex(at => at.X >= point.X));
+            double share = (point.X - few[right - 1].X) / (few[right].X - few[right - 1].X);
+            Assert.Equal(point.Y, few[right - 1].Y + (share * (few[right].Y - few[right - 1].Y)), 0.35);
+        });
+
+        (double X, double Y)[] kinked = [(0, 0), (10, 0), (10, 50), (20, 50), (30, 50), (40, 20)];
+        Assert.Equal([(0, 0), (10, 0), (10, 50), (30, 50), (40, 20)], Polyline.Simplify(kinked));
+        Assert.Empty(Polyline.Simplify([]));
     }
 
     [Fact]

@@ -46,6 +46,7 @@ public sealed class LawFigureTests
     {
         Figure figure = LawFigure.Draw("Plan", s_compute, s_loss, [new("0.1B", [new(1e18, 3.5, 3.5)])], [new("next", 1e20, 3)]);
         Assert.Contains("next", Texts(figure));
+        Assert.DoesNotContain("actual", Texts(figure));
         Assert.DoesNotContain("%", string.Concat(Texts(figure).Where(text => text.StartsWith("next", StringComparison.Ordinal))));
     }
 
@@ -60,6 +61,24 @@ public sealed class LawFigureTests
         Assert.Equal(1 + (3 * 2) + 3 + 3 + 2, figure.ToCsv().Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
 
         Assert.Single(CurveFigure.Draw("Curves", new("step"), s_loss, [new("cosine", measured, [], [])]).Panels);
+    }
+
+    [Fact]
+    public void The_first_drop_of_a_loss_does_not_flatten_the_rest()
+    {
+        DataPoint[] measured = [.. Enumerable.Range(0, 101).Select(i => new DataPoint(i, i < 4 ? 11 - i : 3 - (0.01 * i)))];
+        Assert.Equal(2.96, CurveFigure.Draw("", new("step"), s_loss, [new("run", measured, [], [])]).Panels[0].Y.High);
+        Assert.Equal(5, CurveFigure.Draw("", new("step"), s_loss with { High = 5 }, [new("run", measured, [], [])]).Panels[0].Y.High);
+        Assert.Null(CurveFigure.Draw("", new("step"), s_loss, [new("flat", [new(0, 2), new(1, 2)], [], [])]).Panels[0].Y.High);
+        Assert.Null(CurveFigure.Draw("", new("step"), s_loss, [new("none", [], [], [])]).Panels[0].Y.High);
+    }
+
+    [Fact]
+    public void Many_targets_are_not_named_one_by_one()
+    {
+        LawTarget[] targets = [.. Enumerable.Range(1, 30).Select(i => new LawTarget($"t{i}", 1e20 * i, 3, Actual: 3.1))];
+        Assert.DoesNotContain(Texts(LawFigure.Draw("", s_compute, s_loss, [], targets)), text => text.StartsWith('t') && text.Contains('%'));
+        Assert.Contains("t1 −3.23 %", Texts(LawFigure.Draw("", s_compute, s_loss, [], targets[..3])));
     }
 
     [Fact]
