@@ -138,8 +138,53 @@ public abstract class Backend : IDisposable
     /// </summary>
     public abstract void SoftmaxCrossEntropy(Tensor logits, Tensor targets, Tensor losses, Tensor penalties, float zLoss, float gradScale);
 
-    /// <summary>One AdamW step on tensors of equal length, in one pass (Loshchilov and Hutter 2019).</summary>
-    public abstract void AdamW(Tensor weights, Tensor grads, Tensor m, Tensor v, in AdamWStep step);
+    /// <summary>
+    /// targets [N] drawn from softmax(logits [N, V]) where they are not negative (ignored): row n by the uniform number at
+    /// <paramref name="start"/> + n of <paramref name="random"/>.
+    /// </summary>
+    public abstract void SampleTargets(Tensor targets, Tensor logits, Philox random, long start);
+
+    /// <summary>Fills with N(0, 1); element i depends on nothing but the stream and <paramref name="start"/> + i.</summary>
+    public abstract void FillNormal(Tensor destination, Philox random, long start);
+
+    /// <summary>y += weight (scale a b - y): a moving average of products.</summary>
+    public abstract void LerpProduct(Tensor y, Tensor a, Tensor b, float weight, float scale);
+
+    /// <summary>The direction of a rule with one momentum (SGD, Signum, Lion), in one pass.</summary>
+    public abstract void Momentum(Tensor y, Tensor grads, Tensor m, in Destination to, in MomentumStep step);
+
+    /// <summary>The direction of Adam (Kingma and Ba 2015), with Nesterov's look-ahead where asked (Dozat 2016), in one pass.</summary>
+    public abstract void Adam(Tensor y, Tensor grads, Tensor m, Tensor v, in Destination to, in AdamStep step);
+
+    /// <summary>Adam with one second moment, v [blocks], for each block of <paramref name="blockSize"/> neighbours (Zhang et al. 2024).</summary>
+    public abstract void AdamMini(Tensor y, Tensor grads, Tensor m, Tensor v, int blockSize, in Destination to, in AdamStep step);
+
+    /// <summary>The direction of AdEMAMix: Adam with a second, slow mean (Pagliardini et al. 2024).</summary>
+    public abstract void AdEMAMix(Tensor y, Tensor grads, Tensor fast, Tensor slow, Tensor v, in Destination to, in AdEMAMixStep step);
+
+    /// <summary>The direction of Sophia: momentum over the diagonal of the Hessian, clipped (Liu et al. 2023).</summary>
+    public abstract void Sophia(Tensor y, Tensor grads, Tensor m, Tensor hessian, in Destination to, in SophiaStep step);
+
+    /// <summary>
+    /// One step of Schedule-Free AdamW (Defazio et al. 2024): with d = g / (sqrt(SquareScale v) + Epsilon) + WeightDecay y,
+    /// y = y + AverageWeight (z - y) - Rate (1 - Interpolation (1 - AverageWeight)) d and z = z - Rate d.
+    /// </summary>
+    public abstract void ScheduleFree(Tensor weights, Tensor grads, Tensor z, Tensor v, in ScheduleFreeStep step);
+
+    /// <summary>Corrects the variance of gradients in place: g = g + factor (g - previous), and previous becomes the old g (Yuan et al. 2024).</summary>
+    public abstract void CorrectVariance(Tensor grads, Tensor previous, float factor);
+
+    /// <summary>Zeroes the elements of an update whose sign is not that of the witness; returns how many remain (Liang et al. 2024).</summary>
+    public abstract double Caution(Tensor update, Tensor witness);
+
+    /// <summary>y = Keep y + Scale u of a direction u that is known.</summary>
+    public abstract void Descend(Tensor y, Tensor u, in Destination to);
+
+    /// <summary>weights = weights - rate update - decay weights, the decay only where the update makes weights no larger (Chen et al. 2025).</summary>
+    public abstract void DescendCautiously(Tensor weights, Tensor update, float rate, float decay);
+
+    /// <summary>v [rows] = beta v + (1 - beta) mean of the squares of a row of x, then x = x / (sqrt(v) + epsilon) (Li et al. 2025).</summary>
+    public abstract void NormalizeRows(Tensor x, Tensor v, float beta, float epsilon);
 
     /// <summary>Frees what the backend itself holds.</summary>
     public abstract void Dispose();
@@ -154,14 +199,3 @@ public readonly record struct HeadLayout(int Heads, int KeyValueHeads, int Width
     /// <summary>The width of a row: (H + 2 G) K.</summary>
     public int RowWidth => (Heads + (2 * KeyValueHeads)) * Width;
 }
-
-/// <summary>The numbers of one AdamW step.</summary>
-/// <param name="LearningRate">The applied rate.</param>
-/// <param name="Beta1">Decay of the first moment.</param>
-/// <param name="Beta2">Decay of the second moment.</param>
-/// <param name="Epsilon">Added outside the root, after bias correction.</param>
-/// <param name="WeightDecay">Decoupled decay; the weights shrink by LearningRate * WeightDecay before the update.</param>
-/// <param name="Step">1 for the first step; for bias correction.</param>
-/// <param name="GradScale">Multiplies the gradients as they are read (clipping).</param>
-public readonly record struct AdamWStep(
-    float LearningRate, float Beta1, float Beta2, float Epsilon, float WeightDecay, long Step, float GradScale);

@@ -168,7 +168,70 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
-    public override void AdamW(Tensor weights, Tensor grads, Tensor m, Tensor v, in AdamWStep step)
+    public override void SampleTargets(Tensor targets, Tensor logits, Philox random, long start)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void FillNormal(Tensor destination, Philox random, long start)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void LerpProduct(Tensor y, Tensor a, Tensor b, float weight, float scale)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Momentum(Tensor y, Tensor grads, Tensor m, in Destination to, in MomentumStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Adam(Tensor y, Tensor grads, Tensor m, Tensor v, in Destination to, in AdamStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void AdamMini(Tensor y, Tensor grads, Tensor m, Tensor v, int blockSize, in Destination to, in AdamStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void AdEMAMix(Tensor y, Tensor grads, Tensor fast, Tensor slow, Tensor v, in Destination to, in AdEMAMixStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Sophia(Tensor y, Tensor grads, Tensor m, Tensor hessian, in Destination to, in SophiaStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void ScheduleFree(Tensor weights, Tensor grads, Tensor z, Tensor v, in ScheduleFreeStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void CorrectVariance(Tensor grads, Tensor previous, float factor)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override double Caution(Tensor update, Tensor witness) => 0;
+
+    /// <inheritdoc/>
+    public override void Descend(Tensor y, Tensor u, in Destination to)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void DescendCautiously(Tensor weights, Tensor update, float rate, float decay)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void NormalizeRows(Tensor x, Tensor v, float beta, float epsilon)
     {
     }
 
