@@ -63,6 +63,13 @@ public abstract class Backend : IDisposable
     public abstract void MatMul(
         Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false, Tensor? bias = null);
 
+    /// <summary>
+    /// c = alpha a a^T [+ c], or alpha a^T a where asked: symmetric, so that one triangle is computed and the other one copied, at
+    /// about half the cost of the same product by <see cref="MatMul"/> and with its bits. With <paramref name="accumulate"/> c has
+    /// to be symmetric before. Tensors of three dimensions are batches: c [B, n, n] of a [B, m, k].
+    /// </summary>
+    public abstract void Gram(Tensor c, Tensor a, bool transposeA, float alpha = 1, bool accumulate = false);
+
     /// <summary>destination [D] = column sums of rows [N, D].</summary>
     public abstract void ColumnSum(Tensor destination, Tensor rows, bool accumulate);
 

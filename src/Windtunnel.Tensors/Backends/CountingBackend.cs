@@ -68,6 +68,11 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
+    public override void Gram(Tensor c, Tensor a, bool transposeA, float alpha = 1, bool accumulate = false)
+    {
+    }
+
+    /// <inheritdoc/>
     public override void ColumnSum(Tensor destination, Tensor rows, bool accumulate)
     {
     }
