@@ -63,6 +63,38 @@ public abstract class Backend : IDisposable
     public abstract void MatMul(
         Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false, Tensor? bias = null);
 
+    /// <summary>
+    /// c = alpha a a^T [+ c], or alpha a^T a where asked: symmetric, so that one triangle is computed and the other one copied, at
+    /// about half the cost of the same product by <see cref="MatMul"/> and with its bits. With <paramref name="accumulate"/> c has
+    /// to be symmetric before. Tensors of three dimensions are batches: c [B, n, n] of a [B, m, k].
+    /// </summary>
+    public abstract void Gram(Tensor c, Tensor a, bool transposeA, float alpha = 1, bool accumulate = false);
+
+    /// <summary>
+    /// Products as by <see cref="MatMul"/> of batches of matrices, c [B, m, n] = alpha op(a [B, ..]) op(b [B, ..]) [+ c], in one call.
+    /// </summary>
+    public abstract void BatchedMatMul(
+        Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false);
+
+    /// <summary>
+    /// x [B, m, n] = op(u)^-1 x (<paramref name="left"/>) or x op(u)^-1, in place, with u [B, ..] upper triangular and op the
+    /// transpose where asked. What u holds below its diagonal is not read; a zero on it gives infinities.
+    /// </summary>
+    public abstract void TriangularSolve(Tensor x, Tensor u, bool left, bool transpose);
+
+    /// <summary>
+    /// q [B, n, n] = the orthogonal factors of a [B, n, n] = Q R by Householder reflections, with the sign that leaves no negative
+    /// value on R's diagonal; so for a of full rank there is only one Q. q may be a.
+    /// </summary>
+    public abstract void Qr(Tensor q, Tensor a);
+
+    /// <summary>
+    /// a [B, n, n] = V diag(values) V^T for symmetric a: values [B, n] descending, eigenvectors in the columns of vectors [B, n, n], of
+    /// either sign. In double precision inside; where eigenvalues coincide any basis of their space is right.
+    /// </summary>
+    /// <exception cref="ArithmeticException">A matrix holds values that are not finite.</exception>
+    public abstract void SymmetricEigen(Tensor vectors, Tensor values, Tensor a);
+
     /// <summary>destination [D] = column sums of rows [N, D].</summary>
     public abstract void ColumnSum(Tensor destination, Tensor rows, bool accumulate);
 

@@ -68,6 +68,32 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
+    public override void Gram(Tensor c, Tensor a, bool transposeA, float alpha = 1, bool accumulate = false)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void BatchedMatMul(
+        Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void TriangularSolve(Tensor x, Tensor u, bool left, bool transpose)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Qr(Tensor q, Tensor a)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void SymmetricEigen(Tensor vectors, Tensor values, Tensor a)
+    {
+    }
+
+    /// <inheritdoc/>
     public override void ColumnSum(Tensor destination, Tensor rows, bool accumulate)
     {
     }

@@ -1,6 +1,5 @@
 using Windtunnel.Models;
 using Windtunnel.Tensors;
-using Windtunnel.Tensors.Autograd;
 using Windtunnel.Tensors.Backends;
 
 namespace Windtunnel.Training.Optimizers;
@@ -16,14 +15,14 @@ public sealed class Muon : Optimizer
     private readonly MuonOptions _options;
     private readonly AdamW _rest;
     private readonly List<(ParameterGroup Group, Tensor Momentum)> _groups = [];
-    private readonly Tape _scratch;
+    private readonly NewtonSchulz _newtonSchulz;
 
     /// <summary>Muon for the hidden matrices of a model.</summary>
     public Muon(MuonOptions options, ParameterSet parameters, Backend backend)
         : base(parameters, backend)
     {
         _options = options;
-        _scratch = new Tape(backend, recording: false);
+        _newtonSchulz = new NewtonSchulz(backend, options.NewtonSchulzSteps, options.Epsilon);
         _rest = new AdamW(
             new AdamWOptions(options.LearningRate * options.AdamRatio, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay),
             parameters, backend, parameter => parameter.Role != ParameterRole.Hidden);
@@ -55,9 +54,8 @@ public sealed class Muon : Optimizer
                 float scale = MathF.Sqrt(MathF.Max(1, (float)rows / parameter.Shape.Columns));
                 for (int part = 0; part < parameter.Parts; part++)
                 {
-                    Tensor update = NewtonSchulz(parameter.Grad.SliceRows(part * rows, rows));
+                    Tensor update = _newtonSchulz.Orthogonalize(parameter.Grad.SliceRows(part * rows, rows));
                     Backend.Add(parameter.Value.SliceRows(part * rows, rows), update, -rate * scale, accumulate: true);
-                    _scratch.Reset();
                 }
             }
         }
@@ -66,31 +64,9 @@ public sealed class Muon : Optimizer
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        _scratch.Dispose();
+        _newtonSchulz.Dispose();
         _rest.Dispose();
         base.Dispose(disposing);
-    }
-
-    // X = aX + (bA + cAA)X with A = XX^T, on the smaller side; the quintic sends every singular value to about 1.
-    private Tensor NewtonSchulz(Tensor matrix)
-    {
-        const float A = 3.4445f, B = -4.7750f, C = 2.0315f;
-        bool tall = matrix.Shape.Rows > matrix.Shape.Columns;
-        int side = Math.Min(matrix.Shape.Rows, matrix.Shape.Columns);
-        Tensor x = _scratch.New(matrix.Shape), next = _scratch.New(matrix.Shape);
-        Tensor gram = _scratch.New(new Shape(side, side)), polynomial = _scratch.New(new Shape(side, side));
-        Backend.Add(x, matrix, 1 / ((float)Math.Sqrt(Backend.SumOfSquares(matrix)) + (float)_options.Epsilon), accumulate: false);
-        for (int i = 0; i < _options.NewtonSchulzSteps; i++)
-        {
-            Backend.MatMul(gram, x, tall, x, !tall);
-            Backend.MatMul(polynomial, gram, false, gram, false, C);
-            Backend.Add(polynomial, gram, B, accumulate: true);
-            Backend.Add(next, x, A, accumulate: false);
-            Backend.MatMul(next, tall ? x : polynomial, false, tall ? polynomial : x, false, accumulate: true);
-            (x, next) = (next, x);
-        }
-
-        return x;
     }
 }
 

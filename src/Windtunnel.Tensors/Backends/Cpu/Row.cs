@@ -101,6 +101,22 @@ internal static unsafe class Row
         }
     }
 
+    /// <summary>y += scale x.</summary>
+    public static void AddScaled(float* y, float* x, int n, float scale)
+    {
+        Vector512<float> factor = Vector512.Create(scale);
+        int i = 0;
+        for (; i + 16 <= n; i += 16)
+        {
+            Vector512.FusedMultiplyAdd(factor, Vector512.Load(x + i), Vector512.Load(y + i)).Store(y + i);
+        }
+
+        for (; i < n; i++)
+        {
+            y[i] = MathF.FusedMultiplyAdd(scale, x[i], y[i]);
+        }
+    }
+
     /// <summary>Lanes i to i + 15 of a row of n, zero beyond its end.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Load(float* x, int i, int n) =>
