@@ -85,6 +85,8 @@ internal static class OptimizersVerb
         }
 
         table.Write();
+        Console.WriteLine();
+        Console.WriteLine("A dash: as the default. Choose a preset with --optimizer.preset=NAME; settings that are given win.");
     }
 
     /// <summary>Bytes that a checkpoint keeps for each parameter.</summary>
