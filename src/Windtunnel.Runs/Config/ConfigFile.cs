@@ -15,7 +15,7 @@ namespace Windtunnel.Runs.Config;
 /// Every error is a one-line <see cref="ValidationException"/> that names the file (and line) or the override, and the setting.
 /// Where a setting holds one of several registered option types, its bare name is enough: <c>optimizer: muon</c> means
 /// <c>optimizer: {type: muon}</c>. Without a <c>type</c>, the type of the enclosing record's default is assumed.
-/// Settings left out always take the defaults of their own record type.
+/// Settings left out take the defaults of their own record type, or those of its <c>preset</c>: a public static property of that type.
 /// </remarks>
 public static class ConfigFile
 {

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
+using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -10,6 +11,9 @@ namespace Windtunnel.Runs.Config;
 /// <summary>What settings a type has, as its serializer contract tells: checks and completes a tree of settings before it is bound.</summary>
 internal static class ConfigSchema
 {
+    /// <summary>The setting that takes what is not given from a preset of the options' type.</summary>
+    private const string Preset = "preset";
+
     private static readonly JsonSerializerOptions WithoutRequired = new(ConfigFile.JsonOptions) { RespectRequiredConstructorParameters = false };
 
     /// <summary>A copy with bare names expanded, missing types filled in and whole numbers written as such.</summary>
@@ -86,6 +90,22 @@ internal static class ConfigSchema
             info = Contract(variant);
             result[key] = name;
             map = new JsonObject(map.Where(pair => pair.Key != key).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone())));
+            if (map.ContainsKey(Preset))
+            {
+                JsonNode? preset = map[Preset];
+                map.Remove(Preset);
+                JsonObject defaults = PresetOf(info.Type, Text(preset)) ?? throw place.At(Preset).Error(
+                    $"is {ConfigYaml.Brief(preset?.ToJsonString() ?? "null")}; {name} has "
+                    + (PresetNames(info.Type) is [_, ..] names ? $"the presets {string.Join(" and ", names)}" : "no presets"));
+                if (place.Complete)
+                {
+                    map = Merge(defaults, map, info.Type)!.AsObject();
+                }
+                else
+                {
+                    result[Preset] = preset?.DeepClone();
+                }
+            }
         }
 
         foreach ((string key, JsonNode? value) in map)
@@ -224,6 +244,17 @@ internal static class ConfigSchema
     private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
     private static bool IsInteger(Type type) => type.IsPrimitive && type != typeof(bool) && type != typeof(char) && type != typeof(double) && type != typeof(float);
+
+    /// <summary>The names of an options type's presets: its public static properties of its own type.</summary>
+    internal static string[] PresetNames(Type options) => [.. Presets(options).Select(preset => JsonNamingPolicy.CamelCase.ConvertName(preset.Name))];
+
+    private static IEnumerable<PropertyInfo> Presets(Type options) =>
+        options.GetProperties(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly).Where(property => property.PropertyType == options);
+
+    private static JsonObject? PresetOf(Type options, string? name) =>
+        Presets(options).FirstOrDefault(preset => JsonNamingPolicy.CamelCase.ConvertName(preset.Name) == name) is { } found
+            ? JsonSerializer.SerializeToNode(found.GetValue(null), options, ConfigFile.JsonOptions)!.AsObject()
+            : null;
 
     private static string[] EnumNames(Type type) => [.. Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName)];
 

@@ -180,3 +180,21 @@ public enum NewtonSchulzContinuation
     /// <summary>The set from its start.</summary>
     Cycle,
 }
+
+/// <summary>Options of <see cref="NewtonSchulz"/>.</summary>
+/// <param name="Steps">Iterations.</param>
+/// <param name="Epsilon">Added to the Frobenius norm.</param>
+/// <param name="Coefficients">The published set.</param>
+/// <param name="Continuation">What follows its last coefficients; null for what the authors do.</param>
+public sealed record NewtonSchulzOptions(
+    int Steps = 5, double Epsilon = 1e-7, NewtonSchulzCoefficients Coefficients = NewtonSchulzCoefficients.Keller,
+    NewtonSchulzContinuation? Continuation = null)
+{
+    internal NewtonSchulz Build(Backend backend) => new(backend, Steps, Epsilon, Coefficients, Continuation);
+
+    internal void Validate(string name)
+    {
+        OptimizerOptions.Require(Steps is >= 1 and <= 50, $"{name}.steps", Steps, "between 1 and 50");
+        OptimizerOptions.RequireEpsilon(Epsilon, $"{name}.epsilon");
+    }
+}
