@@ -29,8 +29,8 @@ public sealed record KronOptions(
     int MergedDimension = 0, KronForm Form = KronForm.Study)
     : OptimizerOptions(LearningRate, WeightDecay)
 {
-    /// <summary>As tuned for 130M parameters in Wen et al. 2025.</summary>
-    public static KronOptions Study { get; } = new(1e-3, 0.95, 0.5, 0.2, true, 2000) { ClipNorm = 1, DecayOn = DecayScope.Linear };
+    /// <summary>As tuned for 130M parameters in Wen et al. 2025, 80 tokens a parameter.</summary>
+    public static KronOptions Study { get; } = new(2e-3, 0.95, 0.5, 0.2, true, 2000) { ClipNorm = 1, DecayOn = DecayScope.Linear };
 
     /// <summary>The defaults of kron_torch.</summary>
     public static KronOptions Original { get; } = new(3e-4, 0.9, 0, 0.1, false, 500, 0.03, BlockSize: 0, MaxDimension: 8192, Form: KronForm.Original);

@@ -25,8 +25,8 @@ public sealed record SoapOptions(
     int Frequency = 10, int BlockSize = 256, int MaxDimension = 10_000, int MergedDimension = 0, SoapForm Form = SoapForm.Study)
     : OptimizerOptions(LearningRate, WeightDecay)
 {
-    /// <summary>As tuned for 130M parameters in Wen et al. 2025.</summary>
-    public static SoapOptions Study { get; } = new(8e-3, 0.95, 0.99, 0.9, 1e-10, 0.1) { ClipNorm = 1, DecayOn = DecayScope.Linear };
+    /// <summary>As tuned for 130M parameters in Wen et al. 2025, 80 tokens a parameter.</summary>
+    public static SoapOptions Study { get; } = new(8e-3, 0.95, 0.99, 0.98, 1e-15, 0.1) { ClipNorm = 1, DecayOn = DecayScope.Linear };
 
     /// <summary>The authors' code.</summary>
     public static SoapOptions Original { get; } = new(3e-3, 0.95, 0.95, 0.95, 1e-8, 0.01, 10, 0, Form: SoapForm.Original) { DecayOn = DecayScope.All };

@@ -208,7 +208,7 @@ public sealed class PreconditionerKernelTests
         Assert.Throws<ArgumentException>(() => backend.ScatterBlocks(matrix, grid, 0, 1, 0, 1));
         Assert.Throws<ArgumentException>(() => backend.ScatterBlocks(matrix, matrix, 0, 0, 0, 1));
         Assert.Throws<ArgumentException>(() => backend.RankColumns(pair, square, square));
-        Assert.Throws<ArgumentException>(() => backend.RankColumns(order, matrix, matrix));
+        Assert.Throws<ArgumentException>(() => backend.RankColumns(order, matrix, square));
         Assert.Throws<ArgumentException>(() => backend.Permute(matrix, square, order, columns: true));
         Assert.Throws<ArgumentException>(() => backend.ScaleLines(square, matrix, columns: false, inverse: false));
         Assert.Throws<ArgumentException>(() => backend.LineSquares(matrix, square, columns: true));
