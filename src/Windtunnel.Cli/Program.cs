@@ -16,6 +16,7 @@ public static class Program
         SampleVerb.Command,
         RunsVerb.Command,
         ModelVerb.Command,
+        OptimizersVerb.Command,
         DataVerb.Command,
         TokenizerVerb.Command,
         DoctorVerb.Command,

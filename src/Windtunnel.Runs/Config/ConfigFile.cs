@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -125,6 +126,12 @@ public static class ConfigFile
     {
         return ConfigYaml.Write(JsonSerializer.SerializeToNode(value, JsonOptions)!.AsObject());
     }
+
+    /// <summary>The presets of an options type by name: its public static properties of its own type.</summary>
+    public static IReadOnlyDictionary<string, object> Presets(Type options) => options
+        .GetProperties(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)
+        .Where(property => property.PropertyType == options)
+        .ToDictionary(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name), property => property.GetValue(null)!);
 
     private static JsonNode? ParseJson(string text, string source)
     {

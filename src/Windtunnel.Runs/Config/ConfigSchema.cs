@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
-using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -94,12 +93,17 @@ internal static class ConfigSchema
             {
                 JsonNode? preset = map[Preset];
                 map.Remove(Preset);
-                JsonObject defaults = PresetOf(info.Type, Text(preset)) ?? throw place.At(Preset).Error(
-                    $"is {ConfigYaml.Brief(preset?.ToJsonString() ?? "null")}; {name} has "
-                    + (PresetNames(info.Type) is [_, ..] names ? $"the presets {string.Join(" and ", names)}" : "no presets"));
+                IReadOnlyDictionary<string, object> presets = ConfigFile.Presets(info.Type);
+                if (!presets.TryGetValue(Text(preset) ?? "", out object? defaults))
+                {
+                    throw place.At(Preset).Error(
+                        $"is {ConfigYaml.Brief(preset?.ToJsonString() ?? "null")}; {name} has "
+                        + (presets.Count > 0 ? $"the presets {string.Join(", ", presets.Keys)}" : "no presets"));
+                }
+
                 if (place.Complete)
                 {
-                    map = Merge(defaults, map, info.Type)!.AsObject();
+                    map = Merge(JsonSerializer.SerializeToNode(defaults, info.Type, ConfigFile.JsonOptions), map, info.Type)!.AsObject();
                 }
                 else
                 {
@@ -244,17 +248,6 @@ internal static class ConfigSchema
     private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
     private static bool IsInteger(Type type) => type.IsPrimitive && type != typeof(bool) && type != typeof(char) && type != typeof(double) && type != typeof(float);
-
-    /// <summary>The names of an options type's presets: its public static properties of its own type.</summary>
-    internal static string[] PresetNames(Type options) => [.. Presets(options).Select(preset => JsonNamingPolicy.CamelCase.ConvertName(preset.Name))];
-
-    private static IEnumerable<PropertyInfo> Presets(Type options) =>
-        options.GetProperties(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly).Where(property => property.PropertyType == options);
-
-    private static JsonObject? PresetOf(Type options, string? name) =>
-        Presets(options).FirstOrDefault(preset => JsonNamingPolicy.CamelCase.ConvertName(preset.Name) == name) is { } found
-            ? JsonSerializer.SerializeToNode(found.GetValue(null), options, ConfigFile.JsonOptions)!.AsObject()
-            : null;
 
     private static string[] EnumNames(Type type) => [.. Enum.GetNames(type).Select(JsonNamingPolicy.CamelCase.ConvertName)];
 
