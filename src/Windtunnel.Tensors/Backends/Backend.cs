@@ -218,6 +218,42 @@ public abstract class Backend : IDisposable
     /// <summary>v [rows] = beta v + (1 - beta) mean of the squares of a row of x, then x = x / (sqrt(v) + epsilon) (Li et al. 2025).</summary>
     public abstract void NormalizeRows(Tensor x, Tensor v, float beta, float epsilon);
 
+    /// <summary>
+    /// blocks [I, J, r, c] = scale times the blocks of a matrix from <paramref name="row"/> and <paramref name="column"/> on: block (i, j) has
+    /// rows row + i r to row + (i + 1) r and columns column + j c to column + (j + 1) c.
+    /// </summary>
+    public abstract void GatherBlocks(Tensor blocks, Tensor matrix, int row, int column, float scale);
+
+    /// <summary>The way back of <see cref="GatherBlocks"/>: matrix = keep matrix + scale blocks, where the blocks are.</summary>
+    public abstract void ScatterBlocks(Tensor matrix, Tensor blocks, int row, int column, float keep, float scale);
+
+    /// <summary>order [B, n] = the columns j of a and b [B, m, n] by their scalar products a_j b_j, the largest first.</summary>
+    public abstract void RankColumns(Tensor order, Tensor a, Tensor b);
+
+    /// <summary>y = x [B, m, n] with its columns, or else its rows, in the order given.</summary>
+    public abstract void Permute(Tensor y, Tensor x, Tensor order, bool columns);
+
+    /// <summary>Multiplies, or divides, each row of x [B, m, n] by its value of scales [B, m]; or each column by that of scales [B, n].</summary>
+    public abstract void ScaleLines(Tensor x, Tensor scales, bool columns, bool inverse);
+
+    /// <summary>squares = the sum of squares of each row [B, m] or each column [B, n] of x [B, m, n].</summary>
+    public abstract void LineSquares(Tensor squares, Tensor x, bool columns);
+
+    /// <summary>largest [B] = the largest magnitude in each matrix of x [B, m, n].</summary>
+    public abstract void LargestMagnitudes(Tensor largest, Tensor x);
+
+    /// <summary>The sum of the magnitudes of all elements: fp32 within blocks, double over the blocks.</summary>
+    public abstract double SumOfMagnitudes(Tensor x);
+
+    /// <summary>
+    /// What PSGD's triangular preconditioners move by (Li 2022): first = rate / |first + second| times the upper triangle of
+    /// first - second, for symmetric matrices [B, n, n] and a lower bound of the spectral norm.
+    /// </summary>
+    public abstract void KronTriangles(Tensor first, Tensor second, float rate);
+
+    /// <summary>A step of PSGD's diagonal preconditioners q [B, n]: q = q - rate / max|first + second| (first - second) q.</summary>
+    public abstract void KronDiagonals(Tensor q, Tensor first, Tensor second, float rate);
+
     /// <summary>Frees what the backend itself holds.</summary>
     public abstract void Dispose();
 }

@@ -262,6 +262,54 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
+    public override void GatherBlocks(Tensor blocks, Tensor matrix, int row, int column, float scale)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void ScatterBlocks(Tensor matrix, Tensor blocks, int row, int column, float keep, float scale)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void RankColumns(Tensor order, Tensor a, Tensor b)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Permute(Tensor y, Tensor x, Tensor order, bool columns)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void ScaleLines(Tensor x, Tensor scales, bool columns, bool inverse)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void LineSquares(Tensor squares, Tensor x, bool columns)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void LargestMagnitudes(Tensor largest, Tensor x)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override double SumOfMagnitudes(Tensor x) => 0;
+
+    /// <inheritdoc/>
+    public override void KronTriangles(Tensor first, Tensor second, float rate)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void KronDiagonals(Tensor q, Tensor first, Tensor second, float rate)
+    {
+    }
+
+    /// <inheritdoc/>
     public override void Dispose()
     {
     }

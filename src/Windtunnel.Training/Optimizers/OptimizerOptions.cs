@@ -21,6 +21,8 @@ namespace Windtunnel.Training.Optimizers;
 [JsonDerivedType(typeof(AdamMiniOptions), "adam-mini")]
 [JsonDerivedType(typeof(MuonOptions), "muon")]
 [JsonDerivedType(typeof(ScionOptions), "scion")]
+[JsonDerivedType(typeof(KronOptions), "kron")]
+[JsonDerivedType(typeof(SoapOptions), "soap")]
 [JsonDerivedType(typeof(SophiaOptions), "sophia")]
 [JsonDerivedType(typeof(SgdOptions), "sgd")]
 [JsonDerivedType(typeof(SignumOptions), "signum")]

@@ -51,8 +51,7 @@ internal static unsafe class HouseholderQr
         for (int j = start; j < end; j++)
         {
             float* v = reflectors + ((nint)j * n);
-            int length = n - j;
-            double alpha = v[j], rest = SumOfSquares(v + j + 1, length - 1);
+            double alpha = v[j], rest = SumOfSquares(v + j + 1, n - j - 1);
             (taus[j], signs[j]) = (0, alpha < 0 ? -1 : 1);
             if (rest > 0)
             {
@@ -65,12 +64,13 @@ internal static unsafe class HouseholderQr
                 }
             }
 
+            // From the panel's start, where the zeros change nothing, rows have no tails.
             new Span<float>(v + start, j - start).Clear();
             v[j] = 1;
             for (int later = j + 1; later < end; later++)
             {
-                float* column = reflectors + ((nint)later * n) + j;
-                Row.AddScaled(column, v + j, length, -taus[j] * Row.Dot(column, v + j, length));
+                float* column = reflectors + ((nint)later * n) + start;
+                Row.AddScaled(column, v + start, n - start, -taus[j] * Row.Dot(column, v + start, n - start));
             }
         }
     }
@@ -85,7 +85,7 @@ internal static unsafe class HouseholderQr
             float* v = reflectors + ((nint)(start + j) * n) + start;
             for (int i = 0; i < j; i++)
             {
-                dots[i] = Row.Dot(reflectors + ((nint)(start + i) * n) + start + j, v + j, n - start - j);
+                dots[i] = Row.Dot(reflectors + ((nint)(start + i) * n) + start, v, n - start);
             }
 
             for (int i = 0; i < j; i++)

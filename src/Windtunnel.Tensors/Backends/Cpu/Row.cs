@@ -70,6 +70,18 @@ internal static unsafe class Row
         return VectorMath.Max(i < n ? Vector512.MaxNative(VectorMath.LoadTail(x + i, n - i, float.NegativeInfinity), max) : max);
     }
 
+    /// <summary>The largest magnitude of those that are numbers.</summary>
+    public static float LargestMagnitude(float* x, int n)
+    {
+        Vector512<float> most = Vector512<float>.Zero;
+        for (int i = 0; i < n; i += 16)
+        {
+            most = Vector512.MaxNative(Vector512.Abs(Load(x, i, n)), most);
+        }
+
+        return VectorMath.Max(most);
+    }
+
     /// <summary>Replaces x by exp(scale x - shift) and returns the sum.</summary>
     public static float ExpSum(float* x, int n, float scale, float shift)
     {

@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Windtunnel.Models;
 using Windtunnel.Tensors;
+using Windtunnel.Tensors.Backends;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Training.Optimizers;
 
@@ -44,6 +46,13 @@ public sealed class StudyGoldenTests
         ["scion.study"] = c => c.Follow(ScionOptions.Study with { LearningRate = c["lr"] }),
         ["scion.original"] = c => c.Follow(ScionOptions.Original with { LearningRate = c["lr"] }),
         ["scion.original_sign"] = c => c.Follow(ScionOptions.Original with { LearningRate = c["lr"], Constrained = false }, new(ParameterRole.Head)),
+        ["kron.study"] = c => Kron(c, KronOptions.Study),
+        ["kron.study_nonorm"] = c => Kron(c, KronOptions.Study with { Normalize = false }),
+        ["kron.study_sparse"] = c => Kron(c, KronOptions.Study with { Normalize = false, BalanceEvery = (int)c["balance_every"] }),
+        ["kron.original"] = c => Kron(c, KronOptions.Original),
+        ["soap.study"] = c => Soap(c, SoapOptions.Study),
+        ["soap.study_onesided"] = c => Soap(c, SoapOptions.Study with { MaxDimension = (int)c["max_dim"] }),
+        ["soap.original"] = c => Soap(c, SoapOptions.Original),
         ["sophia_h.study"] = c => c.Follow(
             SophiaOptions.Study with { Interval = (int)c["interval"], Difference = CurvedBatch.Difference }, new(Batch: (c, p, b) => new CurvedBatch(c, p, b))),
         ["sophia_g.original"] = c => c.Follow(
@@ -74,6 +83,44 @@ public sealed class StudyGoldenTests
         NewtonSchulz = preset.NewtonSchulz with { Steps = (int)c["ns_steps"], Epsilon = c["ns_eps"] },
         Adam = new AdamRestOptions(c["adam_lr"] / c["lr"], c["b1"], c["b2"], c["eps"]),
     };
+
+    // The noise of the probes is the file's.
+    private static double Kron(GoldenTrajectory c, KronOptions preset)
+    {
+        KronOptions options = preset with
+        {
+            LearningRate = c["lr"],
+            Beta1 = c["b1"],
+            WeightDecay = c["wd"],
+            PreconditionerRate = c["plr"],
+            FlatStart = (int)c["flat_start"],
+            MinProbability = c["min_prob"],
+        };
+        return c.Follow(new InjectedKronOptions(options, c));
+    }
+
+    // The bases after the first step, which are not unique while the averages have a low rank, are the file's.
+    private static double Soap(GoldenTrajectory c, SoapOptions preset) => c.Follow(
+        preset with { ShampooBeta = c["sb"], Epsilon = c["eps"], Frequency = (int)c["freq"] },
+        new(AfterStep: (step, optimizer, backend) =>
+        {
+            foreach ((string name, Tensor basis) in step == 1 ? optimizer.State.Where(state => state.Name.StartsWith("soap.basis.", StringComparison.Ordinal)) : [])
+            {
+                JsonElement both = c.Extra.GetProperty("Q0").GetProperty(name.EndsWith(".W", StringComparison.Ordinal) ? "W" : "b");
+                backend.Write(basis, GoldenTrajectory.Flatten(both[name.Contains(".right.", StringComparison.Ordinal) ? 1 : 0]));
+            }
+        }));
+
+    private sealed record InjectedKronOptions(KronOptions Options, GoldenTrajectory Golden) : OptimizerOptions(Options)
+    {
+        public override string Source => Options.Source;
+
+        public override IEnumerable<Rule> Rules(OptimizerState state) =>
+            Options.Rules(state).Select(rule => rule with { Direction = (state, group) => new KronDirection(state, group, Options, Probe(state.Backend)) });
+
+        private KronProbe Probe(Backend backend) => (Tensor destination, BlockBatch batch, int first, in DirectionStep step) =>
+            backend.Write(destination, Golden.Noise("kron_V", (int)step.Number, batch.IsVector ? "b" : "W"));
+    }
 
     /// <summary>Gradients under drawn labels are those of the file.</summary>
     private sealed class SampledBatch(GoldenTrajectory golden, ParameterSet parameters, CpuBackend backend) : IStepBatch
