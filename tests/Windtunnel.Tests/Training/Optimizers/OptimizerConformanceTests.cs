@@ -39,7 +39,10 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
             session.Trainer.Initialize();
             for (int step = 1; step <= Steps; step++)
             {
+                (long managed, long native) = (GC.GetAllocatedBytesForCurrentThread(), session.Backend.Ledger.Allocations);
                 losses.Add(session.Trainer.Step().LossNats);
+                Assert.True(step <= 10 || GC.GetAllocatedBytesForCurrentThread() - managed < 64 * 1024, $"{name}: managed memory in step {step}");
+                Assert.True(step <= 10 || session.Backend.Ledger.Allocations == native, $"{name}: native memory in step {step}");
                 if (stops.Contains(step))
                 {
                     session.Save(folder.File($"{step}"));
