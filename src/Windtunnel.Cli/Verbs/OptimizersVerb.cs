@@ -85,6 +85,9 @@ internal static class OptimizersVerb
         }
 
         table.Write();
+        Console.WriteLine();
+        Console.WriteLine("A dash: as the default. Choose a preset with --optimizer.preset=NAME; settings that are given win.");
+        Console.WriteLine("A preset with a clipNorm goes with --training.clipNorm=0.");
     }
 
     /// <summary>Bytes that a checkpoint keeps for each parameter.</summary>

@@ -70,6 +70,9 @@ public abstract class Backend : IDisposable
     /// </summary>
     public abstract void Gram(Tensor c, Tensor a, bool transposeA, float alpha = 1, bool accumulate = false);
 
+    /// <summary>c = alpha a b [+ c] of symmetric matrices that commute, at the cost of <see cref="Gram"/>: the product is symmetric, too.</summary>
+    public abstract void SymmetricProduct(Tensor c, Tensor a, Tensor b, float alpha = 1, bool accumulate = false);
+
     /// <summary>
     /// Products as by <see cref="MatMul"/> of batches of matrices, c [B, m, n] = alpha op(a [B, ..]) op(b [B, ..]) [+ c], in one call.
     /// </summary>

@@ -73,6 +73,11 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
+    public override void SymmetricProduct(Tensor c, Tensor a, Tensor b, float alpha = 1, bool accumulate = false)
+    {
+    }
+
+    /// <inheritdoc/>
     public override void BatchedMatMul(
         Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false)
     {

@@ -7,7 +7,8 @@ namespace Windtunnel.Training.Optimizers;
 /// <summary>
 /// Orthogonalises a matrix by Newton-Schulz iterations: X = M / (scale |M| + epsilon), then X = a X + (b A + c A A) X with
 /// A = X X^T on the smaller side. Each step maps every singular value s to a s + b s^3 + c s^5, which sends them to about 1.
-/// A and A A are symmetric, so each costs half a product.
+/// A and A A are symmetric, so each costs half a product. Where one side is much the longer, several steps are carried out on A
+/// alone and X = (p I + N) X at their end: the same in exact arithmetic at about half the operations.
 /// </summary>
 /// <param name="backend">Where the matrices are.</param>
 /// <param name="steps">How many iterations.</param>
@@ -18,6 +19,12 @@ public sealed class NewtonSchulz(
     Backend backend, int steps = 5, double epsilon = 1e-7, NewtonSchulzCoefficients coefficients = NewtonSchulzCoefficients.Keller,
     NewtonSchulzContinuation? continuation = null) : IDisposable
 {
+    // Below, a product is too short to gain.
+    private const int GramSideMin = 64;
+
+    // N nearly cancels p on the largest singular values, so p is what rounding errors grow by: X is brought up to date before.
+    private const float IdentityMax = 1000;
+
     private readonly Tape _scratch = new(backend, recording: false);
     private readonly double _normScale = coefficients switch
     {
@@ -36,22 +43,61 @@ public sealed class NewtonSchulz(
         Tensor gram = _scratch.New(new Shape(side, side)), polynomial = _scratch.New(new Shape(side, side));
         double norm = (_normScale * Math.Sqrt(backend.SumOfSquares(matrix))) + epsilon;
         backend.Add(x, matrix, (float)(1 / norm), accumulate: false);
-        for (int step = 0; step < steps; step++)
+        bool stays = side >= GramSideMin && 2 * matrix.Shape.Count >= 3L * side * side;
+        Tensor[] squares = [gram, polynomial, .. stays ? Enumerable.Range(0, 3).Select(_ => _scratch.New(gram.Shape)) : []];
+        for (int step = 0; step < steps;)
         {
-            (float a, float b, float c) = At(step);
             backend.Gram(gram, x, tall);
+            (Tensor symmetric, float identity) = Polynomial(squares, stays, ref step);
+            backend.Add(next, x, identity, accumulate: false);
+            backend.MatMul(next, tall ? x : symmetric, false, tall ? symmetric : x, false, accumulate: true);
+            (x, next) = (next, x);
+        }
+
+        return x;
+    }
+
+    // N and p of one step, or of as many as p allows. With B = b A + c A A a step makes p I + N into (a I + B) (p I + N) and A into
+    // A (a I + B)^2: polynomials of the first A, which commute, so that their products are symmetric.
+    private (Tensor Symmetric, float Identity) Polynomial(Tensor[] squares, bool stays, ref int step)
+    {
+        (Tensor gram, Tensor polynomial) = (squares[0], squares[1]);
+        Tensor? n = null;
+        float p = 1;
+        while (true)
+        {
+            (float a, float b, float c) = At(step++);
             backend.Add(polynomial, gram, b, accumulate: false);
             if (c != 0)
             {
                 backend.Gram(polynomial, gram, transposeA: false, c, accumulate: true);
             }
 
-            backend.Add(next, x, a, accumulate: false);
-            backend.MatMul(next, tall ? x : polynomial, false, tall ? polynomial : x, false, accumulate: true);
-            (x, next) = (next, x);
-        }
+            bool last = !stays || step == steps || Math.Abs(p * a * At(step).A) > IdentityMax;
+            if (n is null && last)
+            {
+                return (polynomial, a);
+            }
 
-        return x;
+            (Tensor next, Tensor product) = (n == squares[2] ? squares[3] : squares[2], squares[4]);
+            backend.Add(next, polynomial, p, accumulate: false);
+            if (n is not null)
+            {
+                backend.Add(next, n, a, accumulate: true);
+                backend.SymmetricProduct(next, polynomial, n, accumulate: true);
+            }
+
+            (n, p) = (next, a * p);
+            if (last)
+            {
+                return (n, p);
+            }
+
+            backend.SymmetricProduct(product, gram, polynomial);
+            backend.Add(gram, gram, a * a, accumulate: false);
+            backend.Add(gram, product, 2 * a, accumulate: true);
+            backend.SymmetricProduct(gram, product, polynomial, accumulate: true);
+        }
     }
 
     /// <summary>The coefficients of a step, counted from 0.</summary>

@@ -8,7 +8,8 @@ namespace Windtunnel.Training.Optimizers;
 
 /// <summary>
 /// What an optimizer is built from. The settings here work with every rule, and are off by default. A type may have presets:
-/// static properties of its own type, which <c>preset: name</c> takes its defaults from.
+/// static properties of its own type, which <c>preset: name</c> takes its defaults from. Presets that clip do so as their originals,
+/// which have no other clipping: they go with <c>training.clipNorm: 0</c>.
 /// </summary>
 /// <param name="LearningRate">The highest rate; the schedule scales it.</param>
 /// <param name="WeightDecay">Of the parameters that <see cref="DecayOn"/> names.</param>

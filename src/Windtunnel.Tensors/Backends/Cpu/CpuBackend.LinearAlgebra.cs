@@ -30,10 +30,29 @@ public sealed unsafe partial class CpuBackend
         }
 
         Operand left = from.First(a, transposeA);
-        Products(
-            new GemmCall(n, n, k, left, left.Transposed, (nint)Pointer(c), n, alpha, accumulate, Lower: true), from.Count, from.Size, from.Size, to.Size);
-        int strips = Items(n, MirrorWork.RowsAnItem);
-        _workers.Run(new MirrorWork((nint)Pointer(c), n, strips), to.Count * strips);
+        Lower(new GemmCall(n, n, k, left, left.Transposed, (nint)Pointer(c), n, alpha, accumulate, Lower: true), from, from, to);
+    }
+
+    /// <inheritdoc/>
+    public override void SymmetricProduct(Tensor c, Tensor a, Tensor b, float alpha = 1, bool accumulate = false)
+    {
+        Blocks left = Blocks.Of(a), right = Blocks.Of(b), to = Blocks.Of(c);
+        int n = left.Rows;
+        if (left != right || left != to || n != left.Columns)
+        {
+            throw new ArgumentException($"a symmetric product of {a.Shape} and {b.Shape} does not give {c.Shape}");
+        }
+
+        Lower(
+            new GemmCall(n, n, n, left.First(a, false), right.First(b, false), (nint)Pointer(c), n, alpha, accumulate, Lower: true), left, right, to);
+    }
+
+    // The lower triangles of products, then their mirror images.
+    private void Lower(GemmCall first, Blocks left, Blocks right, Blocks to)
+    {
+        Products(first, left.Count, left.Size, right.Size, to.Size);
+        int strips = Items(to.Rows, MirrorWork.RowsAnItem);
+        _workers.Run(new MirrorWork(first.C, to.Rows, strips), to.Count * strips);
     }
 
     /// <inheritdoc/>

@@ -44,6 +44,36 @@ public sealed class NewtonSchulzTests
         Assert.Equal(21, cases);
     }
 
+    // Long enough for several steps on the Gram matrix, ten of which are too many at once.
+    [Theory]
+    [InlineData(64, 256, 5, NewtonSchulzCoefficients.Keller)]
+    [InlineData(200, 70, 10, NewtonSchulzCoefficients.Keller)]
+    [InlineData(64, 256, 5, NewtonSchulzCoefficients.PolarExpress102)]
+    [InlineData(64, 256, 5, NewtonSchulzCoefficients.Cubic5)]
+    public void Steps_on_the_gram_matrix_come_to_the_same(int rows, int columns, int steps, NewtonSchulzCoefficients coefficients)
+    {
+        double[] values = OpCheck.Normal(1, (long)rows * columns);
+        float[][] results = OpCheck.OnAllThreadCounts(backend =>
+        {
+            using NewtonSchulz newtonSchulz = new(backend, steps, 1e-7, coefficients);
+            using Tape tape = new(backend);
+            return [OpCheck.Read(newtonSchulz.Orthogonalize(OpCheck.Upload(tape, new Shape(rows, columns), values)), backend)];
+        });
+
+        using CpuBackend one = new(1);
+        using NewtonSchulz sets = new(one, steps, 1e-7, coefficients);
+        double scale = coefficients == NewtonSchulzCoefficients.PolarExpress102 ? 1.02 : 1, norm = scale * Twin.GlobalNorm([values]);
+        double[] expected = [.. values.Select(value => value / norm)];
+        for (int step = 0; step < steps; step++)
+        {
+            (float a, float b, float c) = sets.At(step);
+            double length = Twin.GlobalNorm([expected]);
+            expected = [.. OptimizerTwin.NewtonSchulz([.. expected], rows, columns, 1, a * length, b * Math.Pow(length, 3), c * Math.Pow(length, 5), eps: 0)];
+        }
+
+        OpCheck.AssertClose(expected, results[0], 5e-4, "the orthogonal factor");
+    }
+
     [Fact]
     public void Every_coefficient_is_the_published_one()
     {
