@@ -89,6 +89,9 @@ internal sealed class KronDirection : Direction
     private const double Damping = 3.4526698e-4;
     private const double LargestRms = 1.1;
 
+    // Where gradients are zero the noise alone holds the preconditioners: without any they would grow without bound.
+    private const double LeastNoise = 1e-20;
+
     private readonly OptimizerState _state;
     private readonly Backend _backend;
     private readonly KronOptions _options;
@@ -142,7 +145,7 @@ internal sealed class KronDirection : Direction
         bool fits = Count(step.Number, out bool balances);
         if (fits)
         {
-            Measure(blocks, _backend.SumOfMagnitudes, (sum, count) => Damping * sum / count);
+            Measure(blocks, _backend.SumOfMagnitudes, (sum, count) => Math.Max(Damping * sum / count, LeastNoise));
         }
 
         foreach ((BlockBatch batch, _, List<Side> sides) in _batches)

@@ -11,8 +11,6 @@ public sealed class DeterminismTests : IDisposable
     [Theory]
     [InlineData("adamw")]
     [InlineData("muon")]
-    [InlineData("kron")]
-    [InlineData("soap")]
     public void Fifty_steps_give_the_same_bytes_on_one_and_two_threads_and_again(string optimizer)
     {
         ChildRun child = new(_folder.Path);
@@ -22,8 +20,6 @@ public sealed class DeterminismTests : IDisposable
     [Theory]
     [InlineData("adamw")]
     [InlineData("muon")]
-    [InlineData("kron")]
-    [InlineData("soap")]
     public void Fifty_steps_give_the_same_bytes_with_avx512_and_avx2(string optimizer)
     {
         Assert.SkipUnless(Vector512.IsHardwareAccelerated, "this machine has no AVX-512 to compare with AVX2");

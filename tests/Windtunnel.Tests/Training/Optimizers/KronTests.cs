@@ -63,6 +63,27 @@ public sealed class KronTests
         Assert.Equal(1.1, Math.Sqrt(OpCheck.Read(parameters.Parameters[0].Value, backend).Average(value => (double)value * value)), 1e-5);
     }
 
+    [Theory]
+    [InlineData(25_000)]
+    [InlineData(2)]
+    public void Preconditioners_of_zero_gradients_stay_finite(int maxDimension)
+    {
+        using CpuBackend backend = new(1);
+        using ParameterSet parameters = Parameters(backend, 4, 3);
+        using Optimizer optimizer = new KronOptions(0.1, WeightDecay: 0, FlatStart: 10_000, MaxDimension: maxDimension).Build(parameters, backend);
+        backend.Fill(parameters.Values, 1);
+        for (int step = 1; step <= 1000; step++)
+        {
+            backend.Fill(parameters.Grads, 0);
+            optimizer.Step(new OptimizerStep(step, 1, 1, Seed: 3));
+        }
+
+        Assert.All(OpCheck.Read(parameters.Parameters[0].Value, backend), value => Assert.Equal(1, value));
+        Assert.All(
+            optimizer.State.Where(state => state.Name.StartsWith("kron.q.", StringComparison.Ordinal)),
+            state => Assert.All(OpCheck.Read(state.Tensor, backend), value => Assert.True(float.IsFinite(value), $"{state.Name}: {value}")));
+    }
+
     [Fact]
     public void Probes_depend_on_the_seed_and_the_step_and_not_on_the_threads()
     {
