@@ -22,6 +22,7 @@ public static class Program
         LawsVerb.Command,
         ReproduceVerb.Command,
         ModelVerb.Command,
+        OptimizersVerb.Command,
         DataVerb.Command,
         TokenizerVerb.Command,
         DoctorVerb.Command,

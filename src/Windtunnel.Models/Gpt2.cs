@@ -35,7 +35,9 @@ public sealed class Gpt2 : Model
             string h = $"transformer.h.{i}";
             _blocks[i] = new Block(
                 Vector($"{h}.ln_1.weight", ParameterRole.Norm, width, 1), Vector($"{h}.ln_1.bias", ParameterRole.Norm, width, 0),
-                Parameters.Matrix($"{h}.attn.c_attn.weight", ParameterRole.Hidden, 3 * width, width, Deviation, parts: 3, headWidth: Dimensions.HeadWidth),
+                Parameters.Matrix(
+                    $"{h}.attn.c_attn.weight", ParameterRole.Hidden, 3 * width, width, Deviation, parts: 3, Dimensions.HeadWidth,
+                    new ScoreRows(2 * width, Dimensions.HeadWidth)),
                 Vector($"{h}.attn.c_attn.bias", ParameterRole.Bias, 3 * width, 0),
                 Parameters.Matrix($"{h}.attn.c_proj.weight", ParameterRole.Hidden, width, width, residual),
                 Vector($"{h}.attn.c_proj.bias", ParameterRole.Bias, width, 0),

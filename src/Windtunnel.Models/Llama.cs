@@ -38,14 +38,15 @@ public sealed class Llama : Model
                 Parameters.Vector($"{layer}.input_layernorm.weight", ParameterRole.Norm, d.Width, 1),
                 Parameters.Stacked(
                     ParameterRole.Hidden, d.Width, deviation, d.HeadWidth,
-                    ($"{layer}.self_attn.q_proj.weight", attention), ($"{layer}.self_attn.k_proj.weight", keyValue), ($"{layer}.self_attn.v_proj.weight", keyValue)),
+                    ($"{layer}.self_attn.q_proj.weight", attention, attention / d.KeyValueHeads), ($"{layer}.self_attn.k_proj.weight", keyValue, d.HeadWidth),
+                    ($"{layer}.self_attn.v_proj.weight", keyValue, 0)),
                 options.QkNorm ? Parameters.Vector($"{layer}.self_attn.q_norm.weight", ParameterRole.Norm, d.HeadWidth, 1) : null,
                 options.QkNorm ? Parameters.Vector($"{layer}.self_attn.k_norm.weight", ParameterRole.Norm, d.HeadWidth, 1) : null,
                 Parameters.Matrix($"{layer}.self_attn.o_proj.weight", ParameterRole.Hidden, d.Width, attention, deviation),
                 Parameters.Vector($"{layer}.post_attention_layernorm.weight", ParameterRole.Norm, d.Width, 1),
                 Parameters.Stacked(
                     ParameterRole.Hidden, d.Width, deviation, 0,
-                    ($"{layer}.mlp.gate_proj.weight", d.FeedForward), ($"{layer}.mlp.up_proj.weight", d.FeedForward)),
+                    ($"{layer}.mlp.gate_proj.weight", d.FeedForward, 0), ($"{layer}.mlp.up_proj.weight", d.FeedForward, 0)),
                 Parameters.Matrix($"{layer}.mlp.down_proj.weight", ParameterRole.Hidden, d.Width, d.FeedForward, deviation));
         }
 

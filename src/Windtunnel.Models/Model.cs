@@ -42,8 +42,9 @@ public abstract class Model : IDisposable
     public abstract Tensor Hidden(Tape tape, Tensor tokens, KeyValueCache? cache = null);
 
     /// <summary>Losses in nats and z-loss penalties, one a target; their sum times <paramref name="lossScale"/> is what the tape differentiates.</summary>
-    public (Tensor Losses, Tensor Penalties) Loss(Tape tape, Tensor tokens, Tensor targets, float lossScale, float zLoss = 0) =>
-        tape.CrossEntropy(Hidden(tape, tokens), Head, targets, lossScale, zLoss, LogitScale);
+    public (Tensor Losses, Tensor Penalties) Loss(
+        Tape tape, Tensor tokens, Tensor targets, float lossScale, float zLoss = 0, SampledLabels? labels = null) =>
+        tape.CrossEntropy(Hidden(tape, tokens), Head, targets, lossScale, zLoss, LogitScale, labels);
 
     /// <summary>Logits [B, T, V] of tokens [B, T]; nothing is recorded.</summary>
     public Tensor Logits(Tape tape, Tensor tokens, KeyValueCache? cache = null)

@@ -33,17 +33,22 @@ public sealed class ParameterSet : IDisposable
     public Tensor Grads { get; private set; } = null!;
 
     /// <summary>Declares a matrix [rows, columns] ~ N(0, standardDeviation^2).</summary>
-    public Weight Matrix(string name, ParameterRole role, int rows, int columns, float standardDeviation, int parts = 1, int headWidth = 0) =>
-        Declare(new Parameter(name, role, new Shape(rows, columns), parts, headWidth, standardDeviation, 0));
+    public Weight Matrix(
+        string name, ParameterRole role, int rows, int columns, float standardDeviation, int parts = 1, int headWidth = 0, ScoreRows scores = default) =>
+        Declare(new Parameter(name, role, new Shape(rows, columns), parts, headWidth, scores, standardDeviation, 0));
 
-    /// <summary>Declares matrices of equal width that are read as one, [sum of rows, columns]: queries, keys and values.</summary>
+    /// <summary>
+    /// Declares matrices of equal width that are read as one, [sum of rows, columns]: queries, keys and values. ScoreHeadRows is that
+    /// of <see cref="ScoreRows"/>, 0 for neither queries nor keys.
+    /// </summary>
     public Weight Stacked(
-        ParameterRole role, int columns, float standardDeviation, int headWidth, params ReadOnlySpan<(string Name, int Rows)> matrices)
+        ParameterRole role, int columns, float standardDeviation, int headWidth, params ReadOnlySpan<(string Name, int Rows, int ScoreHeadRows)> matrices)
     {
         List<Parameter> stack = [];
-        foreach ((string name, int rows) in matrices)
+        foreach ((string name, int rows, int scoreHeadRows) in matrices)
         {
-            stack.Add(new Parameter(name, role, new Shape(rows, columns), 1, headWidth, standardDeviation, 0));
+            ScoreRows scores = scoreHeadRows > 0 ? new ScoreRows(rows, scoreHeadRows) : default;
+            stack.Add(new Parameter(name, role, new Shape(rows, columns), 1, headWidth, scores, standardDeviation, 0));
         }
 
         return Declare([.. stack]);
@@ -51,7 +56,7 @@ public sealed class ParameterSet : IDisposable
 
     /// <summary>Declares a vector of a constant: a norm's gain (1), a bias (0).</summary>
     public Weight Vector(string name, ParameterRole role, int length, float constant) =>
-        Declare(new Parameter(name, role, new Shape(length), 1, 0, 0, constant));
+        Declare(new Parameter(name, role, new Shape(length), 1, 0, default, 0, constant));
 
     /// <summary>Gives every declared weight its memory. Call once, when all are declared.</summary>
     /// <param name="backend">Where the weights live.</param>
@@ -100,6 +105,10 @@ public sealed class ParameterSet : IDisposable
             weight.Bind(_values, _grads);
         }
     }
+
+    /// <summary>The parameters that satisfy a condition, each as a group of its own: for rules that look at one tensor at a time.</summary>
+    public IReadOnlyList<ParameterGroup> Singles(Func<Parameter, bool> condition) =>
+        [.. _parameters.Where(condition).Select(parameter => new ParameterGroup(this, [parameter]))];
 
     /// <summary>The longest runs of neighbouring parameters that satisfy a condition: one fused update each.</summary>
     public IReadOnlyList<ParameterGroup> Groups(Func<Parameter, bool> condition)

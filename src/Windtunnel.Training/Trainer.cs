@@ -6,6 +6,7 @@ using Windtunnel.Tensors;
 using Windtunnel.Tensors.Autograd;
 using Windtunnel.Tensors.Backends;
 using Windtunnel.Tensors.Memory;
+using Windtunnel.Tensors.Ops;
 using Windtunnel.Text;
 using Windtunnel.Training.Optimizers;
 using Windtunnel.Training.Schedules;
@@ -16,7 +17,7 @@ namespace Windtunnel.Training;
 /// One model in training: weights, optimizer, data and schedule, and the step that moves them. All of its state is in
 /// <see cref="Save"/>; a trainer restored from it goes on bit for bit.
 /// </summary>
-public sealed class Trainer : IDisposable
+public sealed class Trainer : IStepBatch, IDisposable
 {
     private const double LossEmaDecay = 0.95;
 
@@ -28,7 +29,7 @@ public sealed class Trainer : IDisposable
     private readonly DeviceBuffer _batch;
     private readonly Tensor _inputs, _targets;
     private readonly Tensor? _ema;
-    private readonly int[] _hostInputs, _hostTargets;
+    private readonly int[][] _hostInputs, _hostTargets;
 
     /// <summary>A trainer with memory but without weights: call <see cref="Initialize"/> or restore a checkpoint next.</summary>
     public Trainer(RunConfig config, Dataset data, Backend backend)
@@ -44,13 +45,14 @@ public sealed class Trainer : IDisposable
         _batch = backend.Allocate(2 * shape.Count);
         _inputs = new Tensor(_batch, 0, shape, DType.I32);
         _targets = new Tensor(_batch, shape.Count, shape, DType.I32);
-        (_hostInputs, _hostTargets) = (new int[shape.Count], new int[shape.Count]);
+        (_hostInputs, _hostTargets) = (NewTokens(), NewTokens());
         if (_options.EmaDecay > 0)
         {
             _ema = new Tensor(backend.Allocate(Model.Parameters.Length), 0, Model.Parameters.Values.Shape);
         }
 
         FlopsAToken = config.Model.Count().TrainingFlopsAToken(_options.SequenceLength);
+        int[][] NewTokens() => [.. Enumerable.Range(0, _options.GradientAccumulation).Select(_ => new int[shape.Count])];
     }
 
     /// <summary>What is trained, and how; resolved.</summary>
@@ -99,13 +101,14 @@ public sealed class Trainer : IDisposable
     public StepOutcome Step()
     {
         long step = State.Step + 1;
-        (double loss, double zLoss, double dataSeconds) = ComputeGradients();
+        double dataSeconds = LoadBatch();
+        (double loss, double zLoss) = ComputeGradients(labels: null);
         double norm = Math.Sqrt(Backend.SumOfSquares(Model.Parameters.Grads));
         bool finite = double.IsFinite(loss) && double.IsFinite(norm);
         if (finite)
         {
             double scale = _options.ClipNorm > 0 && norm > _options.ClipNorm ? _options.ClipNorm / norm : 1;
-            _optimizer.Step(new OptimizerStep(step - State.NonFiniteSteps, _schedule.Factor(step), (float)scale));
+            _optimizer.Step(new OptimizerStep(step - State.NonFiniteSteps, _schedule.Factor(step), (float)scale, Config.Seed, this));
             if (_ema is not null)
             {
                 Backend.Lerp(_ema, Model.Parameters.Values, (float)(1 - _options.EmaDecay));
@@ -124,11 +127,15 @@ public sealed class Trainer : IDisposable
         return new StepOutcome(finite, loss, zLoss, norm, dataSeconds);
     }
 
+    /// <summary>Until it is disposed of, the weights are those that the model is to be judged by; then those in training return bit for bit.</summary>
+    public IDisposable Evaluate() => new Evaluation(_optimizer);
+
     /// <summary>Writes the weights, their average, the optimizer's tensors: what <see cref="Restore"/> reads.</summary>
     /// <param name="create">Opens a file of the checkpoint.</param>
     /// <param name="endOfText">For config.json.</param>
     public void Save(Func<string, Stream> create, int endOfText)
     {
+        using Evaluation evaluation = new(_optimizer);
         using (Stream weights = create("model.safetensors"))
         {
             ModelWeights.Write(weights, Model);
@@ -167,6 +174,8 @@ public sealed class Trainer : IDisposable
             ModelWeights.Read(tensors, Backend, _optimizer.State);
         }
 
+        _optimizer.EndEvaluation();
+
         if (_ema is not null && hasAverage)
         {
             using SafetensorsFile average = SafetensorsFile.Open(pathOf("ema.safetensors"));
@@ -202,21 +211,36 @@ public sealed class Trainer : IDisposable
         Model.Dispose();
     }
 
-    private (double Loss, double ZLoss, double DataSeconds) ComputeGradients()
+    /// <inheritdoc/>
+    long IStepBatch.Targets => _options.TokensAStep;
+
+    /// <inheritdoc/>
+    void IStepBatch.ComputeGradients(Philox? labels) => ComputeGradients(labels);
+
+    // Kept on the host until the next step: a rule may want more gradients of them.
+    private double LoadBatch()
+    {
+        long start = Stopwatch.GetTimestamp();
+        for (int micro = 0; micro < _options.GradientAccumulation; micro++)
+        {
+            _loader.Next(_hostInputs[micro], _hostTargets[micro]);
+        }
+
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    private (double Loss, double ZLoss) ComputeGradients(Philox? labels)
     {
         ParameterSet parameters = Model.Parameters;
         float lossScale = 1f / _options.TokensAStep;
-        double loss = 0, penalty = 0, dataSeconds = 0;
+        double loss = 0, penalty = 0;
         parameters.ClearGrads();
         for (int micro = 0; micro < _options.GradientAccumulation; micro++)
         {
-            long start = Stopwatch.GetTimestamp();
-            _loader.Next(_hostInputs, _hostTargets);
-            Backend.Write(_inputs, _hostInputs);
-            Backend.Write(_targets, _hostTargets);
-            dataSeconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
-
-            (Tensor losses, Tensor penalties) = Model.Loss(_tape, _inputs, _targets, lossScale, (float)_options.ZLoss);
+            Backend.Write(_inputs, _hostInputs[micro]);
+            Backend.Write(_targets, _hostTargets[micro]);
+            SampledLabels? sampled = labels is { } random ? new SampledLabels(random, micro * _targets.Shape.Count) : null;
+            (Tensor losses, Tensor penalties) = Model.Loss(_tape, _inputs, _targets, lossScale, (float)_options.ZLoss, sampled);
             loss += Backend.Sum(losses);
             penalty += _options.ZLoss > 0 ? Backend.Sum(penalties) : 0;
             _tape.Backward(losses);
@@ -224,7 +248,20 @@ public sealed class Trainer : IDisposable
         }
 
         parameters.ZeroUnusedGrads(Backend);
-        return (loss / _options.TokensAStep, penalty / _options.TokensAStep, dataSeconds);
+        return (loss / _options.TokensAStep, penalty / _options.TokensAStep);
+    }
+
+    private sealed class Evaluation : IDisposable
+    {
+        private readonly Optimizer _optimizer;
+
+        public Evaluation(Optimizer optimizer)
+        {
+            _optimizer = optimizer;
+            optimizer.BeginEvaluation();
+        }
+
+        public void Dispose() => _optimizer.EndEvaluation();
     }
 
     private void ResetAverage()

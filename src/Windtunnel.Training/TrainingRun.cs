@@ -219,7 +219,7 @@ public sealed class TrainingRun : IDisposable
                 }
             }
 
-            _scores ??= _validator.Score();
+            _scores ??= Score();
             return End(RunStatus.Completed, 0);
         }
         catch (Exception error)
@@ -463,9 +463,15 @@ public sealed class TrainingRun : IDisposable
         }
     }
 
+    private IReadOnlyList<ValidationScore> Score()
+    {
+        using IDisposable evaluation = _trainer.Evaluate();
+        return _validator.Score();
+    }
+
     private void Validate()
     {
-        _scores = _validator.Score();
+        _scores = Score();
         if (_scores.Count > 0)
         {
             (string, double)[] row =

@@ -7,6 +7,7 @@ using Windtunnel.Tensors.Autograd;
 using Windtunnel.Tensors.Backends;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Tensors.Memory;
+using Windtunnel.Tensors.Ops;
 using Windtunnel.Training.Optimizers;
 
 namespace Windtunnel.Cli.Verbs;
@@ -22,6 +23,13 @@ internal static class BenchVerb
         DefaultValueFactory = _ => "b",
     };
 
+    private static readonly Argument<string[]> s_names = new("names")
+    {
+        Description = "optimizers; all when none is named",
+        Arity = ArgumentArity.ZeroOrMore,
+        DefaultValueFactory = _ => [],
+    };
+
     public static Command Command
     {
         get
@@ -30,36 +38,19 @@ internal static class BenchVerb
             train.SetAction(parsed => Train(parsed.GetValue(s_config)!, parsed.GetValue(s_threads), parsed.GetValue(s_steps)));
             Command matmul = new("matmul", "matrix products in the three layouts of a layer") { s_threads, s_steps };
             matmul.SetAction(parsed => MatMul(parsed.GetValue(s_threads), parsed.GetValue(s_steps)));
-            return new Command("bench", "measure the engine on this machine") { train, matmul };
+            Command optimizers = new("optimizers", "what each optimizer adds to a training step of the model, and the memory that it takes") { s_config, s_names, s_threads, s_steps };
+            optimizers.SetAction(parsed => Optimizers(
+                parsed.GetValue(s_config)!, parsed.GetValue(s_names)!, parsed.GetValue(s_threads), parsed.GetValue(s_steps)));
+            return new Command("bench", "measure the engine on this machine") { train, matmul, optimizers };
         }
     }
 
     private static int Train(string config, int threads, int steps)
     {
-        (int layers, int width, int heads, int length, int batch, int vocabulary, int defaultSteps) = config switch
-        {
-            "a" => (4, 128, 4, 256, 8, 512, 40),
-            "b" => (6, 384, 6, 256, 8, 4096, 10),
-            "c" => (12, 768, 12, 256, 4, 50257, 5),
-            _ => throw new ValidationException($"bench train: '{config}' is none of a, b and c"),
-        };
-        steps = steps > 0 ? steps : defaultSteps;
-        using CpuBackend backend = Backend(threads);
-        ModelOptions options = new Gpt2Options(Layers: layers, Width: width, Heads: heads).Resolve(vocabulary, length);
-        using Model model = options.Build(backend);
-        model.Parameters.Initialize(backend, seed: 1);
-        using Optimizer optimizer = new AdamWOptions(1e-4).Build(model.Parameters, backend);
-        using Tape tape = new(backend);
-        int tokens = batch * length;
-        DeviceBuffer ids = backend.Allocate(2 * tokens);
-        Tensor inputs = new(ids, 0, new Shape(batch, length), DType.I32), targets = new(ids, tokens, inputs.Shape, DType.I32);
-        Philox random = new(1, 1);
-        int[] stream = [.. Enumerable.Range(0, tokens + 1).Select(i => (int)(random.Uniform((ulong)i) * vocabulary))];
-        backend.Write(inputs, stream.AsSpan(0, tokens));
-        backend.Write(targets, stream.AsSpan(1));
-
-        double flops = options.Count().TrainingFlopsAToken(length) * tokens;
-        Console.WriteLine($"{backend.Description}; GPT-2 L{layers} d{width} h{heads} T{length} B{batch} V{vocabulary}, {options.Count().Total:N0} parameters, {flops / 1e9:F1} GFLOP a step");
+        using BenchModel bench = new(config, threads);
+        steps = steps > 0 ? steps : bench.DefaultSteps;
+        using Optimizer optimizer = new AdamWOptions(1e-4).Build(bench.Model.Parameters, bench.Backend);
+        Console.WriteLine(bench.Description);
         const int Warmup = 3;
         double[] seconds = new double[steps];
         double loss = 0, peak = 0;
@@ -68,18 +59,13 @@ internal static class BenchVerb
         {
             if (step == Warmup + 1)
             {
-                peak = MachinePeak.FlopsPerSecond(backend.Threads);
-                (managed, native) = (GC.GetAllocatedBytesForCurrentThread(), backend.Ledger.Allocations);
+                peak = MachinePeak.FlopsPerSecond(bench.Backend.Threads);
+                (managed, native) = (GC.GetAllocatedBytesForCurrentThread(), bench.Backend.Ledger.Allocations);
             }
 
             long start = Stopwatch.GetTimestamp();
-            model.Parameters.ClearGrads();
-            (Tensor losses, _) = model.Loss(tape, inputs, targets, 1f / tokens);
-            loss = backend.Sum(losses) / tokens;
-            tape.Backward(losses);
-            tape.Reset();
-            double norm = Math.Sqrt(backend.SumOfSquares(model.Parameters.Grads));
-            optimizer.Step(new OptimizerStep(step, 1, (float)Math.Min(1, 1 / norm)));
+            loss = bench.ComputeGradients(labels: null);
+            optimizer.Step(new OptimizerStep(step, 1, bench.GradScale(), Batch: bench));
             if (step > Warmup)
             {
                 seconds[step - Warmup - 1] = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -87,22 +73,77 @@ internal static class BenchVerb
         }
 
         managed = (GC.GetAllocatedBytesForCurrentThread() - managed) / steps;
-        native = backend.Ledger.Allocations - native;
-        ids.Free();
+        native = bench.Backend.Ledger.Allocations - native;
         Array.Sort(seconds);
         double median = seconds[steps / 2];
         Console.WriteLine(
             $"loss {loss:F4}; peak {peak / 1e9:F1} GFLOP/s; managed allocation {managed} B a step, native allocations {native}; "
-            + $"tensors {backend.Ledger.PeakBytes / 1e6:F0} MB, resident at most {Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:F0} MB");
+            + $"tensors {bench.Backend.Ledger.PeakBytes / 1e6:F0} MB, resident at most {Process.GetCurrentProcess().PeakWorkingSet64 / 1e6:F0} MB");
         Console.WriteLine(
-            $"share_of_peak={flops / median / peak:F3} tokens_per_s={tokens / median:F0} ms_per_step={median * 1e3:F1} "
-            + $"threads={backend.Threads} best_share_of_peak={flops / seconds[0] / peak:F3}");
+            $"share_of_peak={bench.Flops / median / peak:F3} tokens_per_s={bench.Targets / median:F0} ms_per_step={median * 1e3:F1} "
+            + $"threads={bench.Backend.Threads} best_share_of_peak={bench.Flops / seconds[0] / peak:F3}");
+        return 0;
+    }
+
+    private static int Optimizers(string config, string[] names, int threads, int steps)
+    {
+        foreach (string unknown in names.Where(name => !OptimizersVerb.Registered.ContainsKey(name)))
+        {
+            throw new ValidationException($"'{unknown}' is not an optimizer; there are {string.Join(", ", OptimizersVerb.Registered.Keys)}");
+        }
+
+        steps = steps > 0 ? steps : 10;
+        using BenchModel bench = new(config, threads);
+        ParameterSet parameters = bench.Model.Parameters;
+        Console.WriteLine(bench.Description);
+        double[] passes = new double[5];
+        for (int pass = -1; pass < passes.Length; pass++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            bench.ComputeGradients(labels: null);
+            bench.GradScale();
+            passes[Math.Max(pass, 0)] = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        }
+
+        Array.Sort(passes);
+        double gradients = passes[passes.Length / 2];
+        Console.WriteLine($"gradients and their norm: {gradients * 1e3:F1} ms on {bench.Backend.Threads} thread{(bench.Backend.Threads == 1 ? "" : "s")}; mean of {steps} optimizer steps:");
+        using BufferPool pool = new(bench.Backend);
+        using Tape copies = new(bench.Backend, recording: false, pool);
+        Tensor saved = copies.New(parameters.Grads.Shape);
+        bench.Backend.Add(saved, parameters.Grads, 1, accumulate: false);
+
+        TextTable table = new("<optimizer", "ms a step", "share of step", "state B/param", "memory B/param");
+        foreach ((string name, OptimizerOptions options) in OptimizersVerb.Registered.Where(pair => names.Length == 0 || names.Contains(pair.Key)))
+        {
+            long before = bench.Backend.Ledger.LiveBytes;
+            parameters.Initialize(bench.Backend, seed: 1);
+            using Optimizer optimizer = options.Build(parameters, bench.Backend);
+            double seconds = 0;
+            const int Warmup = 2;
+            for (int i = 1; i <= Warmup + steps; i++)
+            {
+                // After the first steps those of a long run: rules that do more at the start have settled.
+                long number = i <= Warmup ? i : 10_000 + i;
+                bench.Backend.Add(parameters.Grads, saved, 1, accumulate: false);
+                long start = Stopwatch.GetTimestamp();
+                optimizer.Step(new OptimizerStep(number, 1e-3, 1, Seed: 1, bench));
+                seconds += i > Warmup ? Stopwatch.GetElapsedTime(start).TotalSeconds : 0;
+            }
+
+            seconds /= steps;
+            double state = 4.0 * optimizer.State.Sum(tensor => tensor.Tensor.Shape.Count) / parameters.Count;
+            double memory = (double)(bench.Backend.Ledger.LiveBytes - before) / parameters.Count;
+            table.Add(name, $"{seconds * 1e3:F1}", $"{seconds / (gradients + seconds):P1}", $"{state:F2}", $"{memory:F2}");
+        }
+
+        table.Write();
         return 0;
     }
 
     private static int MatMul(int threads, int repeats)
     {
-        using CpuBackend backend = Backend(threads);
+        using CpuBackend backend = NewBackend(threads);
         Console.WriteLine(backend.Description);
         foreach ((int tokens, int output, int input) in new[] { (2048, 3072, 768), (2048, 1536, 384), (2048, 512, 128), (2048, 128, 512) })
         {
@@ -139,6 +180,78 @@ internal static class BenchVerb
         return 0;
     }
 
-    private static CpuBackend Backend(int threads) =>
+    private static CpuBackend NewBackend(int threads) =>
         threads is >= 0 and <= 1024 ? new CpuBackend(threads) : throw new ValidationException($"threads: {threads} must lie between 0 and 1024");
+
+    /// <summary>A GPT-2 of one of three sizes, a batch of random tokens, and their gradients.</summary>
+    private sealed class BenchModel : IStepBatch, IDisposable
+    {
+        private readonly Tape _tape;
+        private readonly DeviceBuffer _ids;
+        private readonly Tensor _inputs, _targets;
+        private readonly int[] _stream;
+
+        public BenchModel(string config, int threads)
+        {
+            (int layers, int width, int heads, int length, int batch, int vocabulary, DefaultSteps) = config switch
+            {
+                "a" => (4, 128, 4, 256, 8, 512, 40),
+                "b" => (6, 384, 6, 256, 8, 4096, 10),
+                "c" => (12, 768, 12, 256, 4, 50257, 5),
+                _ => throw new ValidationException($"bench: '{config}' is none of a, b and c"),
+            };
+            Backend = NewBackend(threads);
+            ModelOptions options = new Gpt2Options(Layers: layers, Width: width, Heads: heads).Resolve(vocabulary, length);
+            Model = options.Build(Backend);
+            Model.Parameters.Initialize(Backend, seed: 1);
+            _tape = new Tape(Backend);
+            Targets = batch * length;
+            _ids = Backend.Allocate(2 * Targets);
+            _inputs = new Tensor(_ids, 0, new Shape(batch, length), DType.I32);
+            _targets = new Tensor(_ids, Targets, _inputs.Shape, DType.I32);
+            Philox random = new(1, 1);
+            _stream = [.. Enumerable.Range(0, (int)Targets + 1).Select(i => (int)(random.Uniform((ulong)i) * vocabulary))];
+            Backend.Write(_inputs, _stream.AsSpan(0, (int)Targets));
+            Flops = options.Count().TrainingFlopsAToken(length) * Targets;
+            Description = $"{Backend.Description}; GPT-2 L{layers} d{width} h{heads} T{length} B{batch} V{vocabulary}, "
+                + $"{options.Count().Total:N0} parameters, {Flops / 1e9:F1} GFLOP a step";
+        }
+
+        public CpuBackend Backend { get; }
+
+        public Model Model { get; }
+
+        public int DefaultSteps { get; }
+
+        public long Targets { get; }
+
+        public double Flops { get; }
+
+        public string Description { get; }
+
+        /// <summary>The mean loss; the gradients are the model's.</summary>
+        public double ComputeGradients(Philox? labels)
+        {
+            Backend.Write(_targets, _stream.AsSpan(1));
+            Model.Parameters.ClearGrads();
+            (Tensor losses, _) = Model.Loss(_tape, _inputs, _targets, 1f / Targets, labels: labels is { } random ? new SampledLabels(random, 0) : null);
+            double loss = Backend.Sum(losses) / Targets;
+            _tape.Backward(losses);
+            _tape.Reset();
+            return loss;
+        }
+
+        void IStepBatch.ComputeGradients(Philox? labels) => ComputeGradients(labels);
+
+        /// <summary>What clips the gradients to norm 1.</summary>
+        public float GradScale() => (float)Math.Min(1, 1 / Math.Sqrt(Backend.SumOfSquares(Model.Parameters.Grads)));
+
+        public void Dispose()
+        {
+            _ids.Free();
+            _tape.Dispose();
+            Model.Dispose();
+            Backend.Dispose();
+        }
+    }
 }

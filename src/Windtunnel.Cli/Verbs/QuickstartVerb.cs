@@ -54,7 +54,7 @@ internal static class QuickstartVerb
         Name: "quickstart",
         Data: new DataOptions(new DotnetDocsCorpusOptions(), Tokenizer: new BpeTokenizerOptions(4096)),
         Model: new LlamaOptions("1m"),
-        Optimizer: new MuonOptions(AdamRatio: 0.6, WeightDecay: 0.02),
+        Optimizer: new MuonOptions(WeightDecay: 0.02, Adam: new AdamRestOptions(Ratio: 0.6)),
         Schedule: new WsdOptions(Decay: Duration.OfRun(DecayShare)),
         Training: new TrainingOptions(Duration.OfSteps(steps), SequenceLength: 256, BatchSize: 8),
         Validation: new ValidationOptions(Duration.OfRun(0.125), Tokens: null),

@@ -97,7 +97,7 @@ public static class ModelWeights
     private static long[] StoredShape(Model model, Parameter parameter) =>
         model.IsStoredTransposed(parameter) ? [parameter.Shape.Columns, parameter.Shape.Rows] : Sizes(parameter.Shape);
 
-    private static long[] Sizes(Shape shape) => shape.Rank == 1 ? [shape[0]] : [shape[0], shape[1]];
+    private static long[] Sizes(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(axis => (long)shape[axis])];
 
     private static float[] Transpose(float[] matrix, int rows, int columns)
     {

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -15,7 +16,7 @@ namespace Windtunnel.Runs.Config;
 /// Every error is a one-line <see cref="ValidationException"/> that names the file (and line) or the override, and the setting.
 /// Where a setting holds one of several registered option types, its bare name is enough: <c>optimizer: muon</c> means
 /// <c>optimizer: {type: muon}</c>. Without a <c>type</c>, the type of the enclosing record's default is assumed.
-/// Settings left out always take the defaults of their own record type.
+/// Settings left out take the defaults of their own record type, or those of its <c>preset</c>: a public static property of that type.
 /// </remarks>
 public static class ConfigFile
 {
@@ -125,6 +126,12 @@ public static class ConfigFile
     {
         return ConfigYaml.Write(JsonSerializer.SerializeToNode(value, JsonOptions)!.AsObject());
     }
+
+    /// <summary>The presets of an options type by name: its public static properties of its own type.</summary>
+    public static IReadOnlyDictionary<string, object> Presets(Type options) => options
+        .GetProperties(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)
+        .Where(property => property.PropertyType == options)
+        .ToDictionary(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name), property => property.GetValue(null)!);
 
     private static JsonNode? ParseJson(string text, string source)
     {

@@ -10,6 +10,9 @@ namespace Windtunnel.Runs.Config;
 /// <summary>What settings a type has, as its serializer contract tells: checks and completes a tree of settings before it is bound.</summary>
 internal static class ConfigSchema
 {
+    /// <summary>The setting that takes what is not given from a preset of the options' type.</summary>
+    private const string Preset = "preset";
+
     private static readonly JsonSerializerOptions WithoutRequired = new(ConfigFile.JsonOptions) { RespectRequiredConstructorParameters = false };
 
     /// <summary>A copy with bare names expanded, missing types filled in and whole numbers written as such.</summary>
@@ -86,6 +89,27 @@ internal static class ConfigSchema
             info = Contract(variant);
             result[key] = name;
             map = new JsonObject(map.Where(pair => pair.Key != key).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone())));
+            if (map.ContainsKey(Preset))
+            {
+                JsonNode? preset = map[Preset];
+                map.Remove(Preset);
+                IReadOnlyDictionary<string, object> presets = ConfigFile.Presets(info.Type);
+                if (!presets.TryGetValue(Text(preset) ?? "", out object? defaults))
+                {
+                    throw place.At(Preset).Error(
+                        $"is {ConfigYaml.Brief(preset?.ToJsonString() ?? "null")}; {name} has "
+                        + (presets.Count > 0 ? $"the presets {string.Join(", ", presets.Keys)}" : "no presets"));
+                }
+
+                if (place.Complete)
+                {
+                    map = Merge(JsonSerializer.SerializeToNode(defaults, info.Type, ConfigFile.JsonOptions), map, info.Type)!.AsObject();
+                }
+                else
+                {
+                    result[Preset] = preset?.DeepClone();
+                }
+            }
         }
 
         foreach ((string key, JsonNode? value) in map)

@@ -63,6 +63,41 @@ public abstract class Backend : IDisposable
     public abstract void MatMul(
         Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false, Tensor? bias = null);
 
+    /// <summary>
+    /// c = alpha a a^T [+ c], or alpha a^T a where asked: symmetric, so that one triangle is computed and the other one copied, at
+    /// about half the cost of the same product by <see cref="MatMul"/> and with its bits. With <paramref name="accumulate"/> c has
+    /// to be symmetric before. Tensors of three dimensions are batches: c [B, n, n] of a [B, m, k].
+    /// </summary>
+    public abstract void Gram(Tensor c, Tensor a, bool transposeA, float alpha = 1, bool accumulate = false);
+
+    /// <summary>c = alpha a b [+ c] of symmetric matrices that commute, at the cost of <see cref="Gram"/>: the product is symmetric, too.</summary>
+    public abstract void SymmetricProduct(Tensor c, Tensor a, Tensor b, float alpha = 1, bool accumulate = false);
+
+    /// <summary>
+    /// Products as by <see cref="MatMul"/> of batches of matrices, c [B, m, n] = alpha op(a [B, ..]) op(b [B, ..]) [+ c], in one call.
+    /// </summary>
+    public abstract void BatchedMatMul(
+        Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false);
+
+    /// <summary>
+    /// x [B, m, n] = op(u)^-1 x (<paramref name="left"/>) or x op(u)^-1, in place, with u [B, ..] upper triangular and op the
+    /// transpose where asked. What u holds below its diagonal is not read; a zero on it gives infinities.
+    /// </summary>
+    public abstract void TriangularSolve(Tensor x, Tensor u, bool left, bool transpose);
+
+    /// <summary>
+    /// q [B, n, n] = the orthogonal factors of a [B, n, n] = Q R by Householder reflections, with the sign that leaves no negative
+    /// value on R's diagonal; so for a of full rank there is only one Q. q may be a.
+    /// </summary>
+    public abstract void Qr(Tensor q, Tensor a);
+
+    /// <summary>
+    /// a [B, n, n] = V diag(values) V^T for symmetric a: values [B, n] descending, eigenvectors in the columns of vectors [B, n, n], of
+    /// either sign. In double precision inside; where eigenvalues coincide any basis of their space is right.
+    /// </summary>
+    /// <exception cref="ArithmeticException">A matrix holds values that are not finite.</exception>
+    public abstract void SymmetricEigen(Tensor vectors, Tensor values, Tensor a);
+
     /// <summary>destination [D] = column sums of rows [N, D].</summary>
     public abstract void ColumnSum(Tensor destination, Tensor rows, bool accumulate);
 
@@ -138,8 +173,89 @@ public abstract class Backend : IDisposable
     /// </summary>
     public abstract void SoftmaxCrossEntropy(Tensor logits, Tensor targets, Tensor losses, Tensor penalties, float zLoss, float gradScale);
 
-    /// <summary>One AdamW step on tensors of equal length, in one pass (Loshchilov and Hutter 2019).</summary>
-    public abstract void AdamW(Tensor weights, Tensor grads, Tensor m, Tensor v, in AdamWStep step);
+    /// <summary>
+    /// targets [N] drawn from softmax(logits [N, V]) where they are not negative (ignored): row n by the uniform number at
+    /// <paramref name="start"/> + n of <paramref name="random"/>.
+    /// </summary>
+    public abstract void SampleTargets(Tensor targets, Tensor logits, Philox random, long start);
+
+    /// <summary>Fills with N(0, 1); element i depends on nothing but the stream and <paramref name="start"/> + i.</summary>
+    public abstract void FillNormal(Tensor destination, Philox random, long start);
+
+    /// <summary>y += weight (scale a b - y): a moving average of products.</summary>
+    public abstract void LerpProduct(Tensor y, Tensor a, Tensor b, float weight, float scale);
+
+    /// <summary>The direction of a rule with one momentum (SGD, Signum, Lion), in one pass.</summary>
+    public abstract void Momentum(Tensor y, Tensor grads, Tensor m, in Destination to, in MomentumStep step);
+
+    /// <summary>The direction of Adam (Kingma and Ba 2015), with Nesterov's look-ahead where asked (Dozat 2016), in one pass.</summary>
+    public abstract void Adam(Tensor y, Tensor grads, Tensor m, Tensor v, in Destination to, in AdamStep step);
+
+    /// <summary>Adam with one second moment, v [blocks], for each block of <paramref name="blockSize"/> neighbours (Zhang et al. 2024).</summary>
+    public abstract void AdamMini(Tensor y, Tensor grads, Tensor m, Tensor v, int blockSize, in Destination to, in AdamStep step);
+
+    /// <summary>The direction of AdEMAMix: Adam with a second, slow mean (Pagliardini et al. 2024).</summary>
+    public abstract void AdEMAMix(Tensor y, Tensor grads, Tensor fast, Tensor slow, Tensor v, in Destination to, in AdEMAMixStep step);
+
+    /// <summary>The direction of Sophia: momentum over the diagonal of the Hessian, clipped (Liu et al. 2023).</summary>
+    public abstract void Sophia(Tensor y, Tensor grads, Tensor m, Tensor hessian, in Destination to, in SophiaStep step);
+
+    /// <summary>
+    /// One step of Schedule-Free AdamW (Defazio et al. 2024): with d = g / (sqrt(SquareScale v) + Epsilon) + WeightDecay y,
+    /// y = y + AverageWeight (z - y) - Rate (1 - Interpolation (1 - AverageWeight)) d and z = z - Rate d.
+    /// </summary>
+    public abstract void ScheduleFree(Tensor weights, Tensor grads, Tensor z, Tensor v, in ScheduleFreeStep step);
+
+    /// <summary>Corrects the variance of gradients in place: g = g + factor (g - previous), and previous becomes the old g (Yuan et al. 2024).</summary>
+    public abstract void CorrectVariance(Tensor grads, Tensor previous, float factor);
+
+    /// <summary>Zeroes the elements of an update whose sign is not that of the witness; returns how many remain (Liang et al. 2024).</summary>
+    public abstract double Caution(Tensor update, Tensor witness);
+
+    /// <summary>y = Keep y + Scale u of a direction u that is known.</summary>
+    public abstract void Descend(Tensor y, Tensor u, in Destination to);
+
+    /// <summary>weights = weights - rate update - decay weights, the decay only where the update makes weights no larger (Chen et al. 2025).</summary>
+    public abstract void DescendCautiously(Tensor weights, Tensor update, float rate, float decay);
+
+    /// <summary>v [rows] = beta v + (1 - beta) mean of the squares of a row of x, then x = x / (sqrt(v) + epsilon) (Li et al. 2025).</summary>
+    public abstract void NormalizeRows(Tensor x, Tensor v, float beta, float epsilon);
+
+    /// <summary>
+    /// blocks [I, J, r, c] = scale times the blocks of a matrix from <paramref name="row"/> and <paramref name="column"/> on: block (i, j) has
+    /// rows row + i r to row + (i + 1) r and columns column + j c to column + (j + 1) c.
+    /// </summary>
+    public abstract void GatherBlocks(Tensor blocks, Tensor matrix, int row, int column, float scale);
+
+    /// <summary>The way back of <see cref="GatherBlocks"/>: matrix = keep matrix + scale blocks, where the blocks are.</summary>
+    public abstract void ScatterBlocks(Tensor matrix, Tensor blocks, int row, int column, float keep, float scale);
+
+    /// <summary>order [B, n] = the columns j of a and b [B, m, n] by their scalar products a_j b_j, the largest first.</summary>
+    public abstract void RankColumns(Tensor order, Tensor a, Tensor b);
+
+    /// <summary>y = x [B, m, n] with its columns, or else its rows, in the order given.</summary>
+    public abstract void Permute(Tensor y, Tensor x, Tensor order, bool columns);
+
+    /// <summary>Multiplies, or divides, each row of x [B, m, n] by its value of scales [B, m]; or each column by that of scales [B, n].</summary>
+    public abstract void ScaleLines(Tensor x, Tensor scales, bool columns, bool inverse);
+
+    /// <summary>squares = the sum of squares of each row [B, m] or each column [B, n] of x [B, m, n].</summary>
+    public abstract void LineSquares(Tensor squares, Tensor x, bool columns);
+
+    /// <summary>largest [B] = the largest magnitude in each matrix of x [B, m, n].</summary>
+    public abstract void LargestMagnitudes(Tensor largest, Tensor x);
+
+    /// <summary>The sum of the magnitudes of all elements: fp32 within blocks, double over the blocks.</summary>
+    public abstract double SumOfMagnitudes(Tensor x);
+
+    /// <summary>
+    /// What PSGD's triangular preconditioners move by (Li 2022): first = rate / |first + second| times the upper triangle of
+    /// first - second, for symmetric matrices [B, n, n] and a lower bound of the spectral norm.
+    /// </summary>
+    public abstract void KronTriangles(Tensor first, Tensor second, float rate);
+
+    /// <summary>A step of PSGD's diagonal preconditioners q [B, n]: q = q - rate / max|first + second| (first - second) q.</summary>
+    public abstract void KronDiagonals(Tensor q, Tensor first, Tensor second, float rate);
 
     /// <summary>Frees what the backend itself holds.</summary>
     public abstract void Dispose();
@@ -154,14 +270,3 @@ public readonly record struct HeadLayout(int Heads, int KeyValueHeads, int Width
     /// <summary>The width of a row: (H + 2 G) K.</summary>
     public int RowWidth => (Heads + (2 * KeyValueHeads)) * Width;
 }
-
-/// <summary>The numbers of one AdamW step.</summary>
-/// <param name="LearningRate">The applied rate.</param>
-/// <param name="Beta1">Decay of the first moment.</param>
-/// <param name="Beta2">Decay of the second moment.</param>
-/// <param name="Epsilon">Added outside the root, after bias correction.</param>
-/// <param name="WeightDecay">Decoupled decay; the weights shrink by LearningRate * WeightDecay before the update.</param>
-/// <param name="Step">1 for the first step; for bias correction.</param>
-/// <param name="GradScale">Multiplies the gradients as they are read (clipping).</param>
-public readonly record struct AdamWStep(
-    float LearningRate, float Beta1, float Beta2, float Epsilon, float WeightDecay, long Step, float GradScale);

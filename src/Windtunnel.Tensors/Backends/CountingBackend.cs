@@ -68,6 +68,37 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
+    public override void Gram(Tensor c, Tensor a, bool transposeA, float alpha = 1, bool accumulate = false)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void SymmetricProduct(Tensor c, Tensor a, Tensor b, float alpha = 1, bool accumulate = false)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void BatchedMatMul(
+        Tensor c, Tensor a, bool transposeA, Tensor b, bool transposeB, float alpha = 1, bool accumulate = false)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void TriangularSolve(Tensor x, Tensor u, bool left, bool transpose)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Qr(Tensor q, Tensor a)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void SymmetricEigen(Tensor vectors, Tensor values, Tensor a)
+    {
+    }
+
+    /// <inheritdoc/>
     public override void ColumnSum(Tensor destination, Tensor rows, bool accumulate)
     {
     }
@@ -168,7 +199,118 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
-    public override void AdamW(Tensor weights, Tensor grads, Tensor m, Tensor v, in AdamWStep step)
+    public override void SampleTargets(Tensor targets, Tensor logits, Philox random, long start)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void FillNormal(Tensor destination, Philox random, long start)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void LerpProduct(Tensor y, Tensor a, Tensor b, float weight, float scale)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Momentum(Tensor y, Tensor grads, Tensor m, in Destination to, in MomentumStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Adam(Tensor y, Tensor grads, Tensor m, Tensor v, in Destination to, in AdamStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void AdamMini(Tensor y, Tensor grads, Tensor m, Tensor v, int blockSize, in Destination to, in AdamStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void AdEMAMix(Tensor y, Tensor grads, Tensor fast, Tensor slow, Tensor v, in Destination to, in AdEMAMixStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Sophia(Tensor y, Tensor grads, Tensor m, Tensor hessian, in Destination to, in SophiaStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void ScheduleFree(Tensor weights, Tensor grads, Tensor z, Tensor v, in ScheduleFreeStep step)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void CorrectVariance(Tensor grads, Tensor previous, float factor)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override double Caution(Tensor update, Tensor witness) => 0;
+
+    /// <inheritdoc/>
+    public override void Descend(Tensor y, Tensor u, in Destination to)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void DescendCautiously(Tensor weights, Tensor update, float rate, float decay)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void NormalizeRows(Tensor x, Tensor v, float beta, float epsilon)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void GatherBlocks(Tensor blocks, Tensor matrix, int row, int column, float scale)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void ScatterBlocks(Tensor matrix, Tensor blocks, int row, int column, float keep, float scale)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void RankColumns(Tensor order, Tensor a, Tensor b)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void Permute(Tensor y, Tensor x, Tensor order, bool columns)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void ScaleLines(Tensor x, Tensor scales, bool columns, bool inverse)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void LineSquares(Tensor squares, Tensor x, bool columns)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void LargestMagnitudes(Tensor largest, Tensor x)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override double SumOfMagnitudes(Tensor x) => 0;
+
+    /// <inheritdoc/>
+    public override void KronTriangles(Tensor first, Tensor second, float rate)
+    {
+    }
+
+    /// <inheritdoc/>
+    public override void KronDiagonals(Tensor q, Tensor first, Tensor second, float rate)
     {
     }
 

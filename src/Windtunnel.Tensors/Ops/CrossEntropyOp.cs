@@ -21,8 +21,10 @@ public static class CrossEntropyOp
     /// <param name="lossScale">Usually 1 / (targets of the whole step), so that gradient accumulation changes nothing but rounding.</param>
     /// <param name="zLoss">Coefficient of the penalty on the log-normaliser (Chowdhery et al. 2022); 0 for none.</param>
     /// <param name="logitScale">Multiplies the logits.</param>
+    /// <param name="labels">Overwrites the targets that count by tokens drawn from the logits themselves; null for those given.</param>
     public static (Tensor Losses, Tensor Penalties) CrossEntropy(
-        this Tape tape, Tensor hidden, Tensor head, Tensor targets, float lossScale, float zLoss = 0, float logitScale = 1)
+        this Tape tape, Tensor hidden, Tensor head, Tensor targets, float lossScale, float zLoss = 0, float logitScale = 1,
+        SampledLabels? labels = null)
     {
         (int rows, int vocabulary, int width) = (hidden.Shape.Rows, head.Shape.Rows, hidden.Shape.Columns);
         if (targets.Shape.Count != rows)
@@ -41,6 +43,11 @@ public static class CrossEntropyOp
             int count = Math.Min(blockRows, rows - start);
             Tensor x = flatHidden.SliceRows(start, count), logits = block.SliceRows(0, count);
             backend.MatMul(logits, x, false, head, true, logitScale);
+            if (labels is { } draw)
+            {
+                backend.SampleTargets(flatTargets.SliceRows(start, count), logits, draw.Random, draw.Start + start);
+            }
+
             backend.SoftmaxCrossEntropy(
                 logits, flatTargets.SliceRows(start, count), losses.SliceRows(start, count), penalties.SliceRows(start, count), zLoss,
                 tape.Recording ? lossScale : 0);
@@ -69,3 +76,8 @@ public static class CrossEntropyOp
         return (int)((((rows + blocks - 1) / blocks) + 127) / 128 * 128);
     }
 }
+
+/// <summary>Labels drawn from a model's own distribution.</summary>
+/// <param name="Random">Where the draws come from.</param>
+/// <param name="Start">The position of the first row's draw.</param>
+public readonly record struct SampledLabels(Philox Random, long Start);

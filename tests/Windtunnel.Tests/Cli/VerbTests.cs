@@ -20,9 +20,15 @@ public sealed class VerbTests(Tool tool)
     [InlineData("tokenizer", "train")]
     [InlineData("tokenizer", "encode")]
     [InlineData("doctor")]
+    [InlineData("fit")]
+    [InlineData("predict")]
+    [InlineData("plan")]
+    [InlineData("laws")]
     [InlineData("reproduce")]
     [InlineData("isoflop")]
+    [InlineData("optimizers")]
     [InlineData("bench")]
+    [InlineData("bench", "optimizers")]
     public void Every_verb_has_help(params string[] verb)
     {
         string output = Tool.Run([.. verb, "--help"]).AssertSucceeds();
@@ -116,6 +122,21 @@ public sealed class VerbTests(Tool tool)
         Assert.Contains("\n20k ", output);
         Assert.Contains("\n1.2b ", output);
         Assert.Contains("\nllama-7b ", output);
+    }
+
+    [Fact]
+    public void Optimizers_are_listed_with_their_rules_state_and_presets()
+    {
+        string output = Tool.Run("optimizers").AssertSucceeds();
+
+        Assert.Matches(@"\nadamw +adamw +adamw +adamw +8\.00 +0\.003 +0\.1 +study, original", output);
+        Assert.Matches(@"\nmuon +muon +adamw +adamw +[45]\.[0-9]+ ", output);
+        output = Tool.Run("optimizers", "muon").AssertSucceeds();
+        Assert.Matches(@"\n  adamw +embedding, head, router, norm, bias\n", output);
+        Assert.Matches(@"\nsetting +default +study +original +moonlight\n", output);
+        Assert.Matches(@"\nnewtonSchulz\.steps +5 +10 +- +-\n", output);
+        Tool.Run("optimizers", "moun").AssertFails(2, "'moun' is not an optimizer; there are adamw, ");
+        Tool.Run("bench", "optimizers", "a", "moun").AssertFails(2, "'moun' is not an optimizer; there are adamw, ");
     }
 
     [Fact]

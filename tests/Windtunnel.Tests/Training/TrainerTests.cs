@@ -1,4 +1,5 @@
 using Windtunnel.Models;
+using Windtunnel.Tensors;
 using Windtunnel.Tensors.Backends;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Text;
@@ -59,15 +60,19 @@ public sealed class TrainerTests
         Assert.Equal((3, 1), (trainer.State.Step, trainer.State.NonFiniteSteps));
     }
 
-    private sealed record RecordingOptions() : OptimizerOptions(1)
+    private sealed record RecordingOptions() : OptimizerOptions(1, 0)
     {
         public List<OptimizerStep> Seen { get; } = [];
 
-        public override Optimizer Build(ParameterSet parameters, Backend backend) => new Recording(parameters, backend, Seen);
+        public override string Source => "this test";
+
+        public override IEnumerable<Rule> Rules(OptimizerState state) => [new Rule("recording", 1, (_, _) => new Standing()) { AfterStep = Seen.Add }];
     }
 
-    private sealed class Recording(ParameterSet parameters, Backend backend, List<OptimizerStep> seen) : Optimizer(parameters, backend)
+    private sealed class Standing : Direction
     {
-        public override void Step(in OptimizerStep step) => seen.Add(step);
+        public override void Write(Tensor y, in Destination to, in DirectionStep step)
+        {
+        }
     }
 }

@@ -12,7 +12,7 @@ public sealed class TrainingRunTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    // Every registered model with every registered optimizer: a new one is under these tests without being named here.
+    // Every registered model, and of the optimizers the two that differ most: OptimizerConformanceTests have them all.
     public static TheoryData<string, string> Families
     {
         get
@@ -20,10 +20,8 @@ public sealed class TrainingRunTests : IDisposable
             TheoryData<string, string> families = [];
             foreach (string family in Registered(typeof(ModelOptions)).Keys)
             {
-                foreach (string optimizer in Registered(typeof(OptimizerOptions)).Keys)
-                {
-                    families.Add(family, optimizer);
-                }
+                families.Add(family, "muon");
+                families.Add(family, "schedule-free");
             }
 
             return families;

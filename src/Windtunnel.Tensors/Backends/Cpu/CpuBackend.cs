@@ -17,10 +17,10 @@ public sealed unsafe partial class CpuBackend : Backend
 
     private readonly WorkerPool _workers;
     private readonly Scratch _partials = new();
-    private readonly Scratch _packedA = new();
-    private readonly Scratch _packedB = new();
+    private readonly WorkerPool _alone = new(1);
     private readonly Scratch[] _workerScratch;
     private readonly IGemm _gemm;
+    private readonly IGemm[] _workerGemms;
 
     /// <summary>A backend on <paramref name="threads"/> threads; 0 takes one for each core.</summary>
     public CpuBackend(int threads = 0)
@@ -33,9 +33,8 @@ public sealed unsafe partial class CpuBackend : Backend
 
         _workers = new WorkerPool(threads == 0 ? Environment.ProcessorCount : threads);
         _workerScratch = [.. Enumerable.Range(0, _workers.Workers).Select(_ => new Scratch())];
-        _gemm = Vector512.IsHardwareAccelerated ? new Gemm<Gemm12x32>(_workers, _packedA, _packedB)
-            : Vector256.IsHardwareAccelerated ? new Gemm<Gemm6x16>(_workers, _packedA, _packedB)
-            : new Gemm<Gemm8x8>(_workers, _packedA, _packedB);
+        _gemm = NewGemm(_workers);
+        _workerGemms = [.. Enumerable.Range(0, _workers.Workers).Select(_ => NewGemm(_alone))];
     }
 
     /// <summary>The instruction set that the kernels use: AVX-512, AVX2 or Arm64.</summary>
@@ -80,13 +79,22 @@ public sealed unsafe partial class CpuBackend : Backend
     {
         _workers.Dispose();
         _partials.Dispose();
-        _packedA.Dispose();
-        _packedB.Dispose();
+        _alone.Dispose();
+        _gemm.Dispose();
+        foreach (IGemm gemm in _workerGemms)
+        {
+            gemm.Dispose();
+        }
+
         foreach (Scratch scratch in _workerScratch)
         {
             scratch.Dispose();
         }
     }
+
+    private static IGemm NewGemm(WorkerPool workers) => Vector512.IsHardwareAccelerated ? new Gemm<Gemm12x32>(workers)
+        : Vector256.IsHardwareAccelerated ? new Gemm<Gemm6x16>(workers)
+        : new Gemm<Gemm8x8>(workers);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float* Pointer(Tensor tensor) => ((HostBuffer)tensor.Buffer).Memory + tensor.Offset;

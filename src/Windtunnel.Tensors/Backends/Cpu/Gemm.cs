@@ -15,14 +15,27 @@ internal unsafe interface IMicroKernel
     static abstract void Run(float* a, float* b, nint k, float* init, nint initStride, float alpha, float* c, nint ldc);
 }
 
-/// <summary>One product C [M, N] = alpha A [M, K] B [K, N] + init.</summary>
-internal readonly unsafe record struct GemmCall(int M, int N, int K, Operand A, Operand B, nint C, nint Ldc, float Alpha, bool Accumulate, nint Bias);
+/// <summary>
+/// One product C [M, N] = alpha A [M, K] B [K, N] + init; with <paramref name="Lower"/> register tiles that lie above the diagonal
+/// of C are left out.
+/// </summary>
+internal readonly unsafe record struct GemmCall(
+    int M, int N, int K, Operand A, Operand B, nint C, nint Ldc, float Alpha = 1, bool Accumulate = false, nint Bias = 0, bool Lower = false)
+{
+    /// <summary>The same product of the <paramref name="index"/>th matrices of batches; strides are in elements.</summary>
+    public GemmCall At(int index, long strideA, long strideB, long strideC) => this with
+    {
+        A = A with { Address = (nint)((float*)A.Address + (index * strideA)) },
+        B = B with { Address = (nint)((float*)B.Address + (index * strideB)) },
+        C = (nint)((float*)C + (index * strideC)),
+    };
+}
 
 /// <summary>
 /// Packed, cache-blocked matrix product after Goto and van de Geijn (2008): blocks of K are packed for A and B by all
 /// threads, then the tiles of C are shared out. The split of K is fixed; that of M and N does not show in the bits.
 /// </summary>
-internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, Scratch packedB) : IGemm
+internal sealed unsafe class Gemm<TKernel>(WorkerPool workers) : IGemm
     where TKernel : struct, IMicroKernel
 {
     private const int KBlock = 768;
@@ -33,6 +46,9 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
 
     // A tile is then at most 1 % of a thread's share, which is what it may wait for another at the end.
     private const int TilesAWorker = 48;
+
+    private readonly Scratch _packedA = new();
+    private readonly Scratch _packedB = new();
 
     public void Run(in GemmCall call)
     {
@@ -54,6 +70,12 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
         }
     }
 
+    public void Dispose()
+    {
+        _packedA.Dispose();
+        _packedB.Dispose();
+    }
+
     private static int Tiles(int length, int tile) => (length + tile - 1) / tile;
 
     private static int RoundUp(int value, int multiple) => (value + multiple - 1) / multiple * multiple;
@@ -62,8 +84,8 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
     {
         int aPanels = (m + TKernel.Rows - 1) / TKernel.Rows;
         int bPanels = (n + TKernel.Columns - 1) / TKernel.Columns;
-        float* a = packedA.Rent((long)aPanels * TKernel.Rows * k);
-        float* b = packedB.Rent((long)bPanels * TKernel.Columns * k);
+        float* a = _packedA.Rent((long)aPanels * TKernel.Rows * k);
+        float* b = _packedB.Rent((long)bPanels * TKernel.Columns * k);
 
         int aItems = packA ? (aPanels + PackWork.APanelsAnItem - 1) / PackWork.APanelsAnItem : 0;
         int bItems = (bPanels + PackWork.BPanelsAnItem - 1) / PackWork.BPanelsAnItem;
@@ -138,7 +160,8 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
                 int width = Math.Min(TKernel.Columns, columnEnd - column);
                 float* bPanel = (float*)b + ((nint)column * k);
                 float* bias = _call.Bias == 0 || accumulate ? null : (float*)_call.Bias + n0 + column;
-                for (int row = rowStart; row < rowEnd; row += TKernel.Rows)
+                int above = _call.Lower ? (n0 + column - m0 - rowStart) / TKernel.Rows : 0;
+                for (int row = rowStart + (Math.Max(0, above) * TKernel.Rows); row < rowEnd; row += TKernel.Rows)
                 {
                     int height = Math.Min(TKernel.Rows, rowEnd - row);
                     float* aPanel = (float*)a + ((nint)row * k);
@@ -171,7 +194,7 @@ internal sealed unsafe class Gemm<TKernel>(WorkerPool workers, Scratch packedA, 
 }
 
 /// <summary>A matrix product for the instruction set at hand.</summary>
-internal interface IGemm
+internal interface IGemm : IDisposable
 {
     void Run(in GemmCall call);
 }

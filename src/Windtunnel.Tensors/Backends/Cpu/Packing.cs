@@ -98,8 +98,9 @@ internal static unsafe class Packing
         }
     }
 
+    /// <summary>destination = the transpose of the 4 x 4 values at <paramref name="source"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Transpose4x4(float* source, nint stride, float* destination, nint destinationStride)
+    public static void Transpose4x4(float* source, nint stride, float* destination, nint destinationStride)
     {
         Vector128<float> r0 = Vector128.Load(source);
         Vector128<float> r1 = Vector128.Load(source + stride);

@@ -70,6 +70,18 @@ internal static unsafe class Row
         return VectorMath.Max(i < n ? Vector512.MaxNative(VectorMath.LoadTail(x + i, n - i, float.NegativeInfinity), max) : max);
     }
 
+    /// <summary>The largest magnitude of those that are numbers.</summary>
+    public static float LargestMagnitude(float* x, int n)
+    {
+        Vector512<float> most = Vector512<float>.Zero;
+        for (int i = 0; i < n; i += 16)
+        {
+            most = Vector512.MaxNative(Vector512.Abs(Load(x, i, n)), most);
+        }
+
+        return VectorMath.Max(most);
+    }
+
     /// <summary>Replaces x by exp(scale x - shift) and returns the sum.</summary>
     public static float ExpSum(float* x, int n, float scale, float shift)
     {
@@ -98,6 +110,22 @@ internal static unsafe class Row
         for (int i = 0; i < n; i += 16)
         {
             Store(x, i, n, Load(x, i, n) * Vector512.Create(scale));
+        }
+    }
+
+    /// <summary>y += scale x.</summary>
+    public static void AddScaled(float* y, float* x, int n, float scale)
+    {
+        Vector512<float> factor = Vector512.Create(scale);
+        int i = 0;
+        for (; i + 16 <= n; i += 16)
+        {
+            Vector512.FusedMultiplyAdd(factor, Vector512.Load(x + i), Vector512.Load(y + i)).Store(y + i);
+        }
+
+        for (; i < n; i++)
+        {
+            y[i] = MathF.FusedMultiplyAdd(scale, x[i], y[i]);
         }
     }
 

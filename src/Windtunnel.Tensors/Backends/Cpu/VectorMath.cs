@@ -49,6 +49,15 @@ internal static class VectorMath
         return four.GetElement(0) + four.GetElement(2) + (four.GetElement(1) + four.GetElement(3));
     }
 
+    /// <summary>The sum of eight lanes, always as the same tree.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static double Sum(Vector512<double> x)
+    {
+        Vector256<double> four = x.GetLower() + x.GetUpper();
+        Vector128<double> two = four.GetLower() + four.GetUpper();
+        return two.GetElement(0) + two.GetElement(1);
+    }
+
     /// <summary>The largest of sixteen lanes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(Vector512<float> x)

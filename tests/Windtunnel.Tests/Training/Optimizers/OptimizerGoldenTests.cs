@@ -27,7 +27,7 @@ public class OptimizerGoldenTests
 
         OptimizerOptions options = optimizerName == "adamw"
             ? new AdamWOptions(1e-3, 0.9, 0.95, 1e-8, 0.1)
-            : new MuonOptions(0.02, 0.95, 5, 1e-7, 0.1, 0.3, 0.8, 0.98, 1e-10);
+            : new MuonOptions(0.02, 0.95, WeightDecay: 0.1, NewtonSchulz: new NewtonSchulzOptions(5, 1e-7), Adam: new AdamRestOptions(0.3, 0.8, 0.98, 1e-10));
         using Optimizer optimizer = options.Build(model.Parameters, backend);
         using Tape tape = new(backend);
         int[] shape = golden.Shape("tokens");

@@ -88,7 +88,8 @@ public sealed class VectorKernelTests
             for (int step = 1; step <= grads.Length; step++)
             {
                 backend.Write(g, OpCheck.Narrow(grads[step - 1]));
-                backend.AdamW(w, g, m, v, new AdamWStep(0.01f, 0.9f, 0.95f, 1e-8f, weightDecay, step, gradScale));
+                backend.Adam(w, g, m, v, new Destination(1 - (0.01f * weightDecay), -0.01f, gradScale), new AdamStep(
+                    0.9f, 0.95f, (float)(1 / (1 - Math.Pow(0.9f, step))), 0, (float)(1 / (1 - Math.Pow(0.95f, step))), 1e-8f));
             }
 
             return [OpCheck.Read(w, backend), OpCheck.Read(m, backend), OpCheck.Read(v, backend)];
@@ -114,7 +115,7 @@ public sealed class VectorKernelTests
         Tensor three = tape.New(new Shape(3)), four = tape.New(new Shape(4)), tokens = tape.New(new Shape(3), DType.I32);
 
         Assert.Throws<ArgumentException>(() => backend.Add(three, four, 1, false));
-        Assert.Throws<ArgumentException>(() => backend.AdamW(three, three, three, four, default));
+        Assert.Throws<ArgumentException>(() => backend.Adam(three, three, three, four, default, default));
         Assert.Throws<ArgumentException>(() => backend.Write(three, new float[4]));
         Assert.Throws<ArgumentException>(() => backend.Write(tokens, new float[3]));
         Assert.Throws<ArgumentException>(() => backend.Read(tokens, new float[3]));

@@ -1,0 +1,79 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Nodes;
+using Windtunnel.Models;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+using Windtunnel.Training.Optimizers;
+
+namespace Windtunnel.Tests.Training.Optimizers;
+
+public sealed class OptimizerOptionsTests
+{
+    [Theory]
+    [InlineData("optimizer.learningRate: -1 must be positive", "adamw", "learningRate=-1")]
+    [InlineData("optimizer.beta1: 1 must be at least 0 and below 1", "adamw", "beta1=1")]
+    [InlineData("optimizer.beta2: 1.5 must be at least 0 and below 1", "lion", "beta2=1.5")]
+    [InlineData("optimizer.weightDecay: -0.1 must be at least 0", "signum", "weightDecay=-0.1")]
+    [InlineData("optimizer.clipNorm: -1 must be at least 0", "sgd", "clipNorm=-1")]
+    [InlineData("optimizer.momentum: 1 must be", "muon", "momentum=1")]
+    [InlineData("optimizer.newtonSchulz.steps: 0 must be between 1 and 50", "muon", "newtonSchulz.steps=0")]
+    [InlineData("optimizer.adam.beta2: 2 must be", "normuon", "adam.beta2=2")]
+    [InlineData("optimizer.adam.ratio: 0 must be positive", "muonh", "adam.ratio=0")]
+    [InlineData("optimizer.roles: norm must be one of hidden, embedding, head and router: norms and biases are vectors", "muon", "roles=[hidden, norm]")]
+    [InlineData("optimizer.roles: bias must be one of", "adamh", "roles=[bias]")]
+    [InlineData("optimizer.weightDecay: 0.1 must be 0: the norm is kept", "adamh", "weightDecay=0.1")]
+    [InlineData("optimizer.beta3: 0.5 must be at least beta1 and below 1", "ademamix", "beta3=0.5")]
+    [InlineData("optimizer.interval: 0 must be at least 1", "sophia", "interval=0")]
+    [InlineData("optimizer.gamma: -1 must be at least 0", "mars", "gamma=-1")]
+    [InlineData("optimizer.constrained: true must be false where", "scion", "constrained=true")]
+    [InlineData("optimizer.caution: true must be false", "schedule-free", "caution=true")]
+    [InlineData("optimizer.preset is \"tuned\"; adamw has the presets study, original", "adamw", "preset=tuned")]
+    [InlineData("optimizer.preset is \"study\"; sgd has no presets", "sgd", "preset=study")]
+    [InlineData("optimizer.decay is \"never\"; expected one of scheduled, decoupled, corrected", "lion", "decay=never")]
+    public void A_bad_setting_is_one_clear_line(string expected, string optimizer, string setting)
+    {
+        ValidationException error = Assert.Throws<ValidationException>(() => Bind($"optimizer={optimizer}", $"optimizer.{setting}").Resolve(257));
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public void A_preset_gives_what_is_not_given_whatever_the_order()
+    {
+        MuonOptions study = MuonOptions.Study;
+        Assert.Equal(study, Bind("optimizer=muon", "optimizer.preset=study").Optimizer);
+        MuonOptions expected = study with { LearningRate = 0.5, NewtonSchulz = study.NewtonSchulz with { Steps = 3 } };
+        Assert.Equal(expected, Bind("optimizer=muon", "optimizer.preset=study", "optimizer.learningRate=0.5", "optimizer.newtonSchulz.steps=3").Optimizer);
+        Assert.Equal(expected, Bind("optimizer=muon", "optimizer.learningRate=0.5", "optimizer.newtonSchulz.steps=3", "optimizer.preset=study").Optimizer);
+        Assert.Equal(expected, Bind("optimizer={type: muon, preset: study, learningRate: 0.5, newtonSchulz: {steps: 3}}").Optimizer);
+    }
+
+    [Fact]
+    public void The_last_preset_counts_and_another_type_forgets_it()
+    {
+        Assert.Equal(MuonOptions.Moonlight, Bind("optimizer=muon", "optimizer.preset=study", "optimizer.preset=moonlight").Optimizer);
+        Assert.Equal(new LionOptions(), Bind("optimizer=muon", "optimizer.preset=study", "optimizer=lion").Optimizer);
+        Assert.Equal(AdamWOptions.Study, Bind("optimizer.preset=study").Optimizer);
+    }
+
+    [Fact]
+    public void A_recorded_config_spells_the_preset_out()
+    {
+        RunConfig config = Bind("optimizer=cautious", "optimizer.preset=original");
+        string yaml = ConfigFile.ToYaml(config);
+
+        Assert.DoesNotContain("preset", yaml, StringComparison.Ordinal);
+        Assert.Contains("epsilonBeforeCorrection: true", yaml, StringComparison.Ordinal);
+        Assert.Equal(config.Optimizer, ConfigFile.Bind<RunConfig>(ConfigFile.Parse(yaml, "yaml"), "yaml").Optimizer);
+    }
+
+    [Fact]
+    public void Muon_may_take_the_head_too()
+    {
+        MuonOptions options = Assert.IsType<MuonOptions>(Bind("optimizer=muon", "optimizer.roles=[hidden, head]").Optimizer);
+        Assert.Equal([ParameterRole.Hidden, ParameterRole.Head], options.Roles!);
+    }
+
+    private static RunConfig Bind(params string[] overrides) =>
+        ConfigFile.Bind<RunConfig>(ConfigFile.Apply<RunConfig>(new JsonObject(), "test", overrides), "test");
+}
