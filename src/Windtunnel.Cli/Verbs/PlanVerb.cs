@@ -64,9 +64,9 @@ internal static class PlanVerb
             : throw new ValidationException($"--inference-tokens {parsed.GetValue(s_served)}: must be 0 or more");
         Fit fit = Fit.Load(path);
         Planner planner = new(fit, parsed.GetValue(s_error) is { } error ? Fit.Load(error) : null, parsed.GetValue(s_count));
-        RunPlan runs = new(config, budget, PlanLaw.Of(parsed.GetValue(s_batch)), PlanLaw.Of(parsed.GetValue(s_rate)), PlanLaw.Of(parsed.GetValue(s_curve)));
 
         (PlannedRun optimum, Laws.Fitting.Interval ofN, Laws.Fitting.Interval ofD) = planner.OfLaw(budget.Flops);
+        RunPlan runs = new(config, optimum.N, budget, PlanLaw.Of(parsed.GetValue(s_batch)), PlanLaw.Of(parsed.GetValue(s_rate)), PlanLaw.Of(parsed.GetValue(s_curve)));
         List<PlannedRun> planned = [planner.OfShapes(budget.Flops, runs.Shapes(optimum.N))];
         if (served > 0)
         {
