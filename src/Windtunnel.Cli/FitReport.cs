@@ -41,14 +41,17 @@ internal static class FitReport
         }
     }
 
-    /// <summary>How well each curve is met.</summary>
-    public static void Write(IReadOnlyList<LossCurve> curves, IReadOnlyList<CurveScore> scores)
+    /// <summary>How well each curve is met, and predicted when it is left out; nothing of the latter where there are no such scores.</summary>
+    public static void Write(IReadOnlyList<LossCurve> curves, IReadOnlyList<CurveScore> scores, IReadOnlyList<CurveScore> leftOut)
     {
         Console.WriteLine();
-        TextTable table = new("<curve", "points", "mean |error|", "worst, relative", "at the end", "R2");
-        foreach ((LossCurve curve, CurveScore score) in curves.Zip(scores))
+        string[] more = leftOut.Count > 0 ? ["left out: mean |error|", "at the end"] : [];
+        TextTable table = new(["<curve", "points", "mean |error|", "worst, relative", "at the end", "R2", .. more]);
+        for (int i = 0; i < curves.Count; i++)
         {
-            table.Add(curve.Name, $"{curve.Steps.Count}", $"{score.Mae:F4}", $"{score.WorstE:P2}", $"{score.Final:+0.0000;-0.0000}", $"{score.R2:F4}");
+            CurveScore score = scores[i];
+            string[] honest = leftOut.Count > 0 ? [$"{leftOut[i].Mae:F4}", Signed(leftOut[i].Final)] : [];
+            table.Add([curves[i].Name, $"{curves[i].Steps.Count}", $"{score.Mae:F4}", $"{score.WorstE:P2}", Signed(score.Final), $"{score.R2:F4}", .. honest]);
         }
 
         table.Write();
@@ -71,6 +74,8 @@ internal static class FitReport
 
     /// <summary>An end of an interval.</summary>
     public static string? End(double? end) => end is { } value ? double.IsInfinity(value) ? "no limit" : $"{value:G5}" : null;
+
+    private static string Signed(double value) => Math.Round(value, 4) == 0 ? "0.0000" : $"{value:+0.0000;-0.0000}";
 
     private static string Describe(Objective objective) => objective switch
     {

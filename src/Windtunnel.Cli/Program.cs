@@ -18,6 +18,7 @@ public static class Program
         FitVerb.Command,
         PredictVerb.Command,
         PlanVerb.Command,
+        IsoFlopVerb.Command,
         LawsVerb.Command,
         ReproduceVerb.Command,
         ModelVerb.Command,

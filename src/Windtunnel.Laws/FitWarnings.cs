@@ -24,7 +24,7 @@ internal static class FitWarnings
             FittedValue parameter = parameters[k];
             if (parameter.AtBound)
             {
-                yield return parameter.Value == 0
+                yield return parameter.Value == 0 && k < problem.Coefficients
                     ? $"{parameter.Name} is zero: the data want no such term, or less"
                     : $"{parameter.Name} rests on its bound {parameter.Value:G4}";
             }

@@ -18,7 +18,7 @@ internal static class FitVerb
     private static readonly Option<IntervalMethod?> s_intervals = new("--intervals") { Description = "how to find 95 % intervals; profiles where they can be had, unless said", HelpName = "profile|bootstrap|none" };
     private static readonly Option<int?> s_resamples = new("--resamples") { Description = $"resamples of a bootstrap; 1000 unless said, {CurveFit.Replicates} for curves", HelpName = "N" };
     private static readonly Option<int> s_seed = new("--seed") { Description = "of the resamples", DefaultValueFactory = _ => 0, HelpName = "N" };
-    private static readonly Option<int?> s_backTest = new("--back-test") { Description = "also hide the N largest rungs, fit the rest, and predict what was hidden", HelpName = "N" };
+    private static readonly Option<int?> s_backTest = new("--back-test") { Description = "also hide the N largest rungs, fit the rest, and predict what was hidden; of curves: leave out each in turn", HelpName = "N" };
     private static readonly Option<int> s_warmup = new("--warmup") { Description = "of curves: how many of the first steps rise", DefaultValueFactory = _ => 0, HelpName = "STEPS" };
     private static readonly Option<int> s_from = new("--from") { Description = "of curves: leave out what was measured before this step", DefaultValueFactory = _ => 0, HelpName = "STEP" };
     private static readonly Option<bool> s_scan = new("--scan-lambda") { Description = "of the annealing law: try several lambdas and keep the best" };
@@ -103,7 +103,8 @@ internal static class FitVerb
 
         CurveFit fit = CurveFit.Of(law, curves, string.Join(", ", paths), settings);
         FitReport.Write(fit.Fit);
-        FitReport.Write(curves, fit.Scores);
+        IReadOnlyList<LeaveOneOut> leftOut = parsed.GetValue(s_backTest) is null ? [] : LeaveOneOut.Of(law, new Fitter(law.Bind(curves), fit.Fit.Objective, fit.Fit.Pins));
+        FitReport.Write(curves, fit.Scores, [.. leftOut.Select(each => each.Score)]);
         Save(fit.Fit, FitFigure.Draw(fit.Fit, curves), folder);
     }
 

@@ -46,13 +46,13 @@ public sealed record NoteMark(string Text, double X, double Y, bool Arrow = fals
                     ("d", Svg.Path([(tipX, tipY), (baseX - (2.5 * dy), baseY + (2.5 * dx)), (baseX + (2.5 * dy), baseY - (2.5 * dx))]) + "Z")));
         }
 
-        // An arrow that passes another's aim misleads, one that crosses what is drawn is ugly, and a long one is hard to follow.
+        // An arrow that passes another's aim misleads, so does a text too near for one, crossing what is drawn is ugly, and a long one is hard to follow.
         double Surcharge(Box place)
         {
             (double tailX, double tailY, double distance) = Tail(place);
             double clear = Math.Max(0, 1 - (9 / distance));
-            int passed = plot.Aims.Count(aim => aim != (x, y) && Polyline.Distance(aim, (tailX, tailY), (x, y)) < 7);
-            return Arrow ? distance + (500 * passed) + (12 * plot.Ink.Cost(tailX, tailY, tailX + (clear * (x - tailX)), tailY + (clear * (y - tailY)))) : 0;
+            int misled = (distance < 14 ? 1 : 0) + plot.Aims.Count(aim => aim != (x, y) && Polyline.Distance(aim, (tailX, tailY), (x, y)) < 7);
+            return Arrow ? distance + (500 * misled) + (12 * plot.Ink.Cost(tailX, tailY, tailX + (clear * (x - tailX)), tailY + (clear * (y - tailY)))) : 0;
         }
 
         (double X, double Y, double Distance) Tail(Box place)

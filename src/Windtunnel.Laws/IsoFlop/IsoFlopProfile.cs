@@ -37,22 +37,12 @@ public sealed class IsoFlopProfile
     public IReadOnlyList<double> Losses { get; }
 
     /// <summary>The profiles of a table of runs, by compute ascending.</summary>
-    /// <param name="tolerance">Computes that differ by no more than this share belong together; the profile's is their geometric mean.</param>
-    public static IReadOnlyList<IsoFlopProfile> Group(IEnumerable<ComputeRun> runs, double tolerance = 0.05)
-    {
-        List<List<ComputeRun>> groups = [];
-        foreach (ComputeRun run in runs.OrderBy(run => run.Flops))
-        {
-            if (groups.Count == 0 || run.Flops > groups[^1][0].Flops * (1 + tolerance))
-            {
-                groups.Add([]);
-            }
-
-            groups[^1].Add(run);
-        }
-
-        return [.. groups.Select(Of)];
-    }
+    /// <param name="tolerance">
+    /// Computes that differ by no more than this share are one budget, their geometric mean; sizes are one size, that of the best run, because a curve
+    /// through nearly equal sizes would follow their noise.
+    /// </param>
+    public static IReadOnlyList<IsoFlopProfile> Group(IEnumerable<ComputeRun> runs, double tolerance = 0.05) =>
+        [.. Near(runs, run => run.Flops, tolerance).Select(budget => Of(budget, tolerance))];
 
     /// <summary>The same budget and sizes with other losses.</summary>
     /// <param name="losses">One a size.</param>
@@ -90,11 +80,28 @@ public sealed class IsoFlopProfile
             : (sizes.Median(), Math.Max(sizes.Select(size => Math.Log(size)).PopulationStandardDeviation(), 0.33 * gap) * copies / sizes.Count);
     }
 
-    private static IsoFlopProfile Of(List<ComputeRun> runs)
+    private static IsoFlopProfile Of(List<ComputeRun> runs, double tolerance)
     {
-        ComputeRun[] best = [.. runs.GroupBy(run => run.Size).Select(size => size.MinBy(run => run.Loss)).OrderBy(run => run.Size)];
+        ComputeRun[] best = [.. Near(runs, run => run.Size, tolerance).Select(size => size.MinBy(run => run.Loss))];
         double flops = runs[0].Flops == runs[^1].Flops ? runs[0].Flops : Math.Exp(runs.Average(run => Math.Log(run.Flops)));
         return new IsoFlopProfile(flops, [.. best.Select(run => run.Size)], [.. best.Select(run => run.Loss)]);
+    }
+
+    // In ascending order, a new group where a value leaves the first of its group by more than the tolerance.
+    private static List<List<ComputeRun>> Near(IEnumerable<ComputeRun> runs, Func<ComputeRun, double> value, double tolerance)
+    {
+        List<List<ComputeRun>> groups = [];
+        foreach (ComputeRun run in runs.OrderBy(value))
+        {
+            if (groups.Count == 0 || value(run) > value(groups[^1][0]) * (1 + tolerance))
+            {
+                groups.Add([]);
+            }
+
+            groups[^1].Add(run);
+        }
+
+        return groups;
     }
 
     private ComputeOptimum? Vertex()

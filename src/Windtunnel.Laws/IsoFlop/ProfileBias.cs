@@ -23,21 +23,27 @@ public sealed record ProfileBias(double TrueExponent, double Exponent, IReadOnly
         return new Fitter(PointProblem.Bind(law, inputs, [.. profiles.SelectMany(profile => profile.Losses)]), law.Objective).Search()[0].Parameters;
     }
 
+    /// <summary>The best size for a compute on a surface: G (C / 6)^(beta / (alpha + beta)) with G = (alpha A / (beta B))^(1 / (alpha + beta)).</summary>
+    /// <param name="surface">E, A, B, alpha, beta.</param>
+    public static double OptimalSize(IReadOnlyList<double> surface, double flops)
+    {
+        double sum = surface[3] + surface[4];
+        return Math.Pow(surface[3] * surface[1] / (surface[4] * surface[2]), 1 / sum) * Math.Pow(flops / 6, surface[4] / sum);
+    }
+
     /// <summary>Applies a method to exact losses of a surface.</summary>
     /// <param name="surface">E, A, B, alpha, beta, as <see cref="ChinchillaLaw"/> is fitted to the same runs.</param>
     public static ProfileBias Of(IReadOnlyList<IsoFlopProfile> profiles, IReadOnlyList<double> surface, ProfileMethod method)
     {
-        (double alpha, double beta) = (surface[3], surface[^1]);
-        double g = Math.Pow(alpha * surface[1] / (beta * surface[2]), 1 / (alpha + beta)), exponent = beta / (alpha + beta);
+        double exponent = surface[4] / (surface[3] + surface[4]);
         ChinchillaLaw law = new();
-        double[] parameters = [.. surface.Take(4), beta];
         List<(double, double)> found = [];
         List<double?> ratios = [];
         foreach (IsoFlopProfile profile in profiles)
         {
-            IsoFlopProfile exact = profile.With(profile.Sizes.Select(size => law.Predict(parameters, size, profile.Flops / (6 * size))));
+            IsoFlopProfile exact = profile.With(profile.Sizes.Select(size => law.Predict([.. surface], size, profile.Flops / (6 * size))));
             double? size = exact.Minimum(method)?.Size;
-            ratios.Add(size / (g * Math.Pow(profile.Flops / 6, exponent)));
+            ratios.Add(size / OptimalSize(surface, profile.Flops));
             if (size is { } best)
             {
                 found.Add((profile.Flops, best));

@@ -1,4 +1,5 @@
 using Windtunnel.Laws.Fitting;
+using Windtunnel.Laws.IsoFlop;
 
 namespace Windtunnel.Laws.Reproduction;
 
@@ -43,7 +44,7 @@ public sealed class ChinchillaStudy : PublishedStudy
         double[] p = example.Parameters;
         Add("kyo-takano's example", [1.70024, 184.69, 1633.5, 0.28901, 0.35579], p, 1e-4);
         figures.Add(new ReproducedFigure("kyo-takano's example", "objective, a row", 0.0227819, example.Value / asymmetric.Problem.Rows, 5e-8));
-        double size = OptimalSize(p, 1e24);
+        double size = ProfileBias.OptimalSize(p, 1e24);
         figures.Add(ReproducedFigure.Relative("kyo-takano's example", "parameters for 1e24 operations, 1e9", 160.5, size / 1e9, 5e-4));
         figures.Add(ReproducedFigure.Relative("kyo-takano's example", "tokens for 1e24 operations, 1e12", 1.0, 1e24 / (6 * size) / 1e12, 0.05));
         return new StudyReport(figures,
@@ -59,12 +60,5 @@ public sealed class ChinchillaStudy : PublishedStudy
                 figures.Add(ReproducedFigure.Relative(part, name, theirs, own, tolerance));
             }
         }
-    }
-
-    // N = G (C / 6)^(beta / (alpha + beta)) with G = (alpha A / (beta B))^(1 / (alpha + beta)).
-    private static double OptimalSize(double[] p, double compute)
-    {
-        double sum = p[3] + p[4];
-        return Math.Pow(p[3] * p[1] / (p[4] * p[2]), 1 / sum) * Math.Pow(compute / 6, p[4] / sum);
     }
 }

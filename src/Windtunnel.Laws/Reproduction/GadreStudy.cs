@@ -80,7 +80,7 @@ public sealed class GadreStudy : PublishedStudy
         figures.AddRange(Headlines(models));
         figures.AddRange(Panels(models));
         figures.Add(TaskRule(Read(folder, "tasks.csv"), Read(folder, "task_errors.csv")));
-        PointTable over = Of(models, "RedPajama").Where("size=1.4B").Where("multiplier=640");
+        PointTable over = Rows(models, 1, "dataset=RedPajama", "size=1.4B", "multiplier=640");
         double literal = new OverTrainingLaw().Predict([1.84, 166, 367, 0.272], Numbers(over, "params")[0], Numbers(over, "tokens")[0]);
         return new StudyReport(figures,
         [
@@ -112,7 +112,7 @@ public sealed class GadreStudy : PublishedStudy
     public ChainPrediction Cell(string folder, string trainSet, string evalSet, string size, int multiplier) =>
         Predict(Read(folder, "models.csv"), trainSet, evalSet.StartsWith("avg", StringComparison.Ordinal) ? $"err_{evalSet}" : $"loss_{evalSet}", size, multiplier);
 
-    private static PointTable Of(PointTable models, string set) => models.Where($"dataset={set}");
+    private static PointTable Of(PointTable models, string set) => Rows(models, 1, $"dataset={set}");
 
     private static Optimum FitLoss(PointTable set, string column) =>
         Bind(new OverTrainingLaw(), set.Where("fit_loss=1"), null, ("n", "params"), ("d", "tokens"), ("loss", column)).Search()[0];
@@ -122,7 +122,7 @@ public sealed class GadreStudy : PublishedStudy
 
     private static ChainPrediction Predict(PointTable models, string trainSet, string column, string size, int multiplier)
     {
-        PointTable set = Of(models, trainSet), cell = set.Where($"size={size}").Where($"multiplier={multiplier}");
+        PointTable set = models.Where($"dataset={trainSet}"), cell = set.Where($"size={size}").Where($"multiplier={multiplier}");
         if (cell.Count != 1)
         {
             throw new ValidationException($"{models.Source}: has {cell.Count} models of {trainSet}, {size}, M={multiplier}; there are {string.Join(", ", set.Count == 0
@@ -143,9 +143,9 @@ public sealed class GadreStudy : PublishedStudy
         yield return new ReproducedFigure("relative error, %", "RedPajama 6.9B M=20 error, 46 tasks", 2.0969, 100 * Math.Abs(large.ErrorDeviation!.Value), 1e-4);
 
         PointTable red = Of(models, "RedPajama");
-        double Compute(string condition) => Numbers(red.Where(condition), "flops_6nd").Sum();
+        double Compute(string condition) => Numbers(Rows(red, 1, condition), "flops_6nd").Sum();
         double six = Compute("fit_error=1"), five = Compute("fit_loss=1");
-        double small = Numbers(red.Where("size=1.4B").Where("multiplier=640"), "flops_6nd")[0], big = Numbers(red.Where("size=6.9B"), "flops_6nd")[0];
+        double small = Numbers(Rows(red, 1, "size=1.4B", "multiplier=640"), "flops_6nd")[0], big = Numbers(Rows(red, 1, "size=6.9B"), "flops_6nd")[0];
         yield return new ReproducedFigure("compute saved, x", "loss of 1.4B M=640", 329.8, small / five, 0.05);
         yield return new ReproducedFigure("compute saved, x", "loss of 6.9B M=20", 235.9, big / five, 0.05);
         yield return new ReproducedFigure("compute saved, x", "error of 1.4B M=640", 29.2, small / six, 0.05);
@@ -155,12 +155,12 @@ public sealed class GadreStudy : PublishedStudy
         {
             PointTable rows = Of(models, set);
             LossToErrorChain chain = new(new OverTrainingLaw(), FitLoss(rows, Loss).Parameters, FitError(rows, Error17, "fit_loss=1"));
-            PointTable target = rows.Where("size=6.9B");
+            PointTable target = Rows(rows, 1, "size=6.9B");
             double error = Numbers(target, Error17)[0], ours = chain.At(Numbers(target, "params")[0], Numbers(target, "tokens")[0], null, error).ErrorDeviation!.Value;
             yield return new ReproducedFigure("Table 7, %", $"{set} 6.9B error without the 1.4B run", published, 100 * Math.Abs(ours), 0.006);
         }
 
-        PointTable over = models.Where("params>1.4e9");
+        PointTable over = Rows(models, 3, "params>1.4e9");
         IEnumerable<double> predicted = over.Texts("dataset").Zip(over.Texts("size"), Numbers(over, "multiplier"))
             .Select(model => Predict(models, model.First, Error17, model.Second, (int)model.Third).Error);
         yield return new ReproducedFigure("rank correlation", $"predicted and true error, {over.Count} models of 1.4B and more", 0.88333, Correlation.Spearman(predicted, Numbers(over, Error17)), 5e-6);
@@ -191,9 +191,9 @@ public sealed class GadreStudy : PublishedStudy
     // A task counts if any 0.154B model is ten points or more above chance: exactly the 17 that the paper averages.
     private static ReproducedFigure TaskRule(PointTable tasks, PointTable errors)
     {
-        PointTable small = errors.Where("size=0.154B");
-        IReadOnlyList<double> chance = Numbers(tasks, "random_baseline_acc"), counted = Numbers(tasks, "in17");
-        int agree = tasks.Texts("task").Where((task, i) => (1 - Numbers(small, task).Min() >= chance[i] + 0.1) == (counted[i] == 1)).Count();
+        PointTable small = Rows(errors, 1, "size=0.154B");
+        IReadOnlyList<double> chance = Numbers(tasks, "random_baseline_acc", positive: false), counted = Numbers(tasks, "in17", positive: false);
+        int agree = tasks.Texts("task").Where((task, i) => (1 - Numbers(small, task, positive: false).Min() >= chance[i] + 0.1) == (counted[i] == 1)).Count();
         return new ReproducedFigure("task selection", $"tasks of {tasks.Count} on which the ten-point rule and the list of 17 agree", 46, agree, 0);
     }
 }

@@ -62,7 +62,7 @@ public sealed class OptimizersStudy : PublishedStudy
         List<ReproducedFigure> figures = [];
         foreach ((string size, double alpha, double exponent, double beta) in s_baselines)
         {
-            Speedup fit = Speedup.Over([.. Losses(best, "adamw", size, 8)]);
+            Speedup fit = Speedup.Over(Losses(best, "adamw", size, 8));
             Add("L = alpha R^-B + beta", $"AdamW {size} alpha", alpha, fit.Alpha, 5.1e-5);
             Add("L = alpha R^-B + beta", $"AdamW {size} B", exponent, fit.Exponent, 5.1e-5);
             Add("L = alpha R^-B + beta", $"AdamW {size} beta", beta, fit.Beta, 5.1e-5);
@@ -70,17 +70,17 @@ public sealed class OptimizersStudy : PublishedStudy
 
         foreach ((string optimizer, string size, double[] published) in s_speedups)
         {
-            Speedup over = Speedup.Over([.. Losses(best, "adamw", size, 8)]);
+            Speedup over = Speedup.Over(Losses(best, "adamw", size, 8));
             foreach (((double ratio, double loss), double speedup) in Losses(best, optimizer, size, 8).Zip(published))
             {
                 Add("speedup over AdamW", $"{optimizer} {size} {ratio}x", speedup, over.At(ratio, loss), 5.1e-3);
             }
         }
 
-        (double Ratio, double Loss) last = Losses(best, "nadamw", "1.2b", 8).Last();
-        Add("speedup over AdamW", "nadamw 1.2b 8x", 1.095, Speedup.Over([.. Losses(best, "adamw", "1.2b", 8)]).At(last.Ratio, last.Loss), 5.1e-4);
-        last = Losses(best, "muon", "130m", 8).Last();
-        Add("speedup over AdamW", "muon 130m 8x, 16x in the fit as released", 1.30, Speedup.Over([.. Losses(best, "adamw", "130m", 16)]).At(last.Ratio, last.Loss), 5.1e-3);
+        (double Ratio, double Loss) last = Losses(best, "nadamw", "1.2b", 8)[^1];
+        Add("speedup over AdamW", "nadamw 1.2b 8x", 1.095, Speedup.Over(Losses(best, "adamw", "1.2b", 8)).At(last.Ratio, last.Loss), 5.1e-4);
+        last = Losses(best, "muon", "130m", 8)[^1];
+        Add("speedup over AdamW", "muon 130m 8x, 16x in the fit as released", 1.30, Speedup.Over(Losses(best, "adamw", "130m", 16)).At(last.Ratio, last.Loss), 5.1e-3);
 
         List<string> lines = [];
         foreach ((string optimizer, string key, double at1, double at8) in s_predictions)
@@ -108,33 +108,32 @@ public sealed class OptimizersStudy : PublishedStudy
         void Add(string part, string what, double published, double ours, double tolerance) => figures.Add(new ReproducedFigure(part, what, published, ours, tolerance));
     }
 
-    // By tokens; cells without a loss did not finish.
-    private static IEnumerable<(double Ratio, double Loss)> Losses(PointTable runs, string optimizer, string size, int ratioMax)
+    // By tokens.
+    private static (double Ratio, double Loss)[] Losses(PointTable runs, string optimizer, string size, int ratioMax)
     {
-        PointTable own = runs.Where($"optimizer={optimizer}").Where($"model_size={size}").Where($"chinchilla<={ratioMax}");
-        return Numbers(own, "chinchilla").Zip(own.Numbers("loss_c4en")).Where(row => double.IsFinite(row.Second)).OrderBy(row => row.First);
+        PointTable own = Rows(runs, 4, $"optimizer={optimizer}", $"model_size={size}", $"chinchilla<={ratioMax}");
+        return [.. Numbers(own, "chinchilla").Zip(Numbers(own, "loss_c4en")).OrderBy(row => row.First)];
     }
 
     // The optima of the three small sizes without the first and the last, as the released script has them.
     private static Fitter Optima(PointTable chosen, string optimizer, string key)
     {
-        PointTable own = chosen.Where($"optimizer={optimizer}").Where("nonembed_params<1e9").Where("chinchilla<=8");
+        PointTable own = Rows(chosen, 12, $"optimizer={optimizer}", "nonembed_params<1e9", "chinchilla<=8");
         HyperparameterLaw law = new();
         (double N, double Ratio, double Value)[] rows =
-            [.. Numbers(own, "nonembed_params").Zip(Numbers(own, "chinchilla"), Numbers(own, key)).OrderBy(row => row.First).ThenBy(row => row.Second).Skip(1).SkipLast(1)];
+            [.. Numbers(own, "nonembed_params").Zip(Numbers(own, "chinchilla"), Numbers(own, key, positive: false)).OrderBy(row => row.First).ThenBy(row => row.Second).Skip(1).SkipLast(1)];
         return new Fitter(PointProblem.Bind(law, [.. rows.SelectMany(row => new[] { row.N, row.Ratio })], [.. rows.Select(row => row.Value)]), law.Objective);
     }
 
-    // The minimum that B = C = -1/2 leads to. Some lie at infinity, where h is a step in N: those searches go on while there is progress.
+    // The minimum that B = C = -1/2 leads to. Some lie at infinity, where h is a step in N: those searches are given more time.
     private static Optimum FromReleasedStart(HyperparameterLaw law, Fitter fitter)
     {
         Dictionary<string, double> start = new() { ["s"] = -Math.Sqrt(0.5), ["t"] = Math.PI / 4 };
         Optimum optimum = new Fitter(fitter.Problem, law.Objective, start).Search()[0];
-        do
+        for (int round = 0; round < 10 && (round == 0 || optimum.Status == FitStatus.MaxIterations); round++)
         {
             optimum = fitter.Refine(optimum.Parameters);
         }
-        while (optimum.Status == FitStatus.MaxIterations && optimum.Parameters[2] > -20);
 
         return optimum;
     }

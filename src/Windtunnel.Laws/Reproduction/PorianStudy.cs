@@ -49,9 +49,10 @@ public sealed class PorianStudy : PublishedStudy
         foreach ((string setting, double? printed, double plain, double weighted) in s_exponents)
         {
             PointTable own = Only(optima, setting);
-            IReadOnlyList<double> argmins = own.Numbers("n_star_akima_argmin");
-            (double Flops, double Size, double Deviation, double Argmin)[] stars = [.. own.Numbers("flops").Zip(own.Numbers("n_star"), own.Numbers("n_star_std"))
-                .Select((star, i) => (star.First, star.Second, star.Third, argmins[i])).Where(star => double.IsFinite(star.Second))];
+            own = Rows(own, 3, "n_star>0");
+            IReadOnlyList<double> argmins = Numbers(own, "n_star_akima_argmin");
+            (double Flops, double Size, double Deviation, double Argmin)[] stars =
+                [.. Numbers(own, "flops").Zip(Numbers(own, "n_star"), Numbers(own, "n_star_std")).Select((star, i) => (star.First, star.Second, star.Third, argmins[i]))];
             (double, double)[] points = [.. stars.Select(star => (star.Flops, star.Size))];
             LogLogLine line = LogLogLine.Through(points), byNoise = LogLogLine.Through(points, [.. stars.Select(star => 1 / (star.Deviation * star.Deviation))]);
             figures.Add(new ReproducedFigure("released minima, least squares", setting, plain, line.Exponent, 5e-7));
@@ -73,7 +74,7 @@ public sealed class PorianStudy : PublishedStudy
     }
 
     private static PointTable Only(PointTable table, string setting) =>
-        s_keys.Zip(setting.Split(',')).Aggregate(table, (rows, pair) => rows.Where($"{pair.First}={pair.Second}"));
+        Rows(table, 3, s_keys.Zip(setting.Split(','), (key, value) => $"{key}={value}"));
 
     private static IReadOnlyList<IsoFlopProfile> Profiles(PointTable curves) => IsoFlopProfile.Group(
         Numbers(curves, "flops").Zip(Numbers(curves, "params"), Numbers(curves, "loss")).Select(row => new ComputeRun(row.First, row.Second, row.Third)));
@@ -87,6 +88,10 @@ public sealed class PorianStudy : PublishedStudy
         return $"{setting}: weighted {released.Exponent:F4} [{interval.Low:F3}, {interval.High:F3}]; ours by Akima {akima.Exponent:F4}, by parabola {parabola.Exponent:F4}; "
             + $"the surface fitted to these losses has {bias.TrueExponent:F4}, of which the parabola finds {bias.Exponent:F4} (bias {bias.OfExponent:+0.0000;-0.0000})";
 
-        LogLogLine Line(ProfileMethod method) => LogLogLine.Through([.. profiles.Select(profile => profile.Minimum(method)).OfType<ComputeOptimum>().Select(optimum => (optimum.Flops, optimum.Size))]);
+        LogLogLine Line(ProfileMethod method)
+        {
+            (double, double)[] points = [.. profiles.Select(profile => profile.Minimum(method)).OfType<ComputeOptimum>().Select(optimum => (optimum.Flops, optimum.Size))];
+            return points.Length > 1 ? LogLogLine.Through(points) : throw new InvalidDataException($"{setting}: fewer than two IsoFLOP curves have a minimum inside");
+        }
     }
 }

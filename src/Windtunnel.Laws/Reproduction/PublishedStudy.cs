@@ -35,13 +35,24 @@ public abstract class PublishedStudy
             : throw new ValidationException($"{folder}: has neither {file} nor {Path.Combine(Subfolder, file)}");
     }
 
+    /// <summary>The rows that meet some conditions.</summary>
+    /// <exception cref="InvalidDataException">They are fewer than the analysis needs.</exception>
+    protected static PointTable Rows(PointTable table, int needed, params IEnumerable<string> conditions)
+    {
+        PointTable rows = conditions.Aggregate(table, (left, condition) => left.Where(condition));
+        return rows.Count >= needed
+            ? rows
+            : throw new InvalidDataException($"{table.Source}: {rows.Count} rows with {string.Join(", ", conditions)}, where the analysis needs {needed}");
+    }
+
     /// <summary>A column of finite numbers.</summary>
+    /// <param name="positive">Whether they must be above zero.</param>
     /// <exception cref="InvalidDataException">One is not.</exception>
-    protected static IReadOnlyList<double> Numbers(PointTable table, string column)
+    protected static IReadOnlyList<double> Numbers(PointTable table, string column, bool positive = true)
     {
         IReadOnlyList<double> values = table.Numbers(column);
-        int bad = values.ToList().FindIndex(value => !double.IsFinite(value));
-        return bad < 0 ? values : throw new InvalidDataException($"{table.Source}: {column}: '{table.Texts(column)[bad]}' is not a number");
+        int bad = values.ToList().FindIndex(value => !double.IsFinite(value) || (positive && value <= 0));
+        return bad < 0 ? values : throw new InvalidDataException($"{table.Source}: {column}: '{table.Texts(column)[bad]}' is not a {(positive ? "positive " : "")}number");
     }
 
     /// <summary>The rows of a table as a problem of a law.</summary>

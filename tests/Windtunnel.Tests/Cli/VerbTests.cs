@@ -21,6 +21,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("tokenizer", "encode")]
     [InlineData("doctor")]
     [InlineData("reproduce")]
+    [InlineData("isoflop")]
     [InlineData("bench")]
     public void Every_verb_has_help(params string[] verb)
     {

@@ -64,7 +64,7 @@ public sealed class PointLawTests
 
         for (int k = 0; k < truth.Length; k++)
         {
-            Assert.Equal(truth[k], found.Parameters[k], 1e-5 * Math.Abs(truth[k]));
+            Assert.Equal(truth[k], found.Parameters[k], 1e-6 * Math.Abs(truth[k]));
         }
     }
 

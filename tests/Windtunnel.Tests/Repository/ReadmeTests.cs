@@ -79,22 +79,25 @@ public sealed partial class ReadmeTests
                 line));
     }
 
-    [Fact]
-    public async Task The_readmes_tour_runs_as_it_is_written()
+    [Theory]
+    [InlineData("windtunnel train ")]
+    [InlineData("windtunnel fit ")]
+    public async Task The_readmes_tours_run_as_they_are_written(string start)
     {
         using TemporaryFolder folder = new();
         Directory.CreateSymbolicLink(folder.File("configs"), Path.Combine(Root, "configs"));
+        Directory.CreateSymbolicLink(folder.File("docs"), Path.Combine(Root, "docs"));
         string readme = File.ReadAllText(Path.Combine(Root, "README.md"));
-        Match tour = Assert.Single(Fences().Matches(readme), block => block.Groups["code"].Value.StartsWith("windtunnel train ", StringComparison.Ordinal));
+        Match tour = Assert.Single(Fences().Matches(readme), block => block.Groups["code"].Value.StartsWith(start, StringComparison.Ordinal));
         foreach (string command in tour.Groups["code"].Value.Trim().Split('\n'))
         {
-            ProcessStartInfo start = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), .. Words(command[Tool.Length..])])
+            ProcessStartInfo tool = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), .. Words(command[Tool.Length..])])
             {
                 WorkingDirectory = folder.Path,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
             };
-            using Process process = Process.Start(start)!;
+            using Process process = Process.Start(tool)!;
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = await process.StandardOutput.ReadToEndAsync();
             await process.WaitForExitAsync();

@@ -54,6 +54,15 @@ public class CurveLawTests
         }
     }
 
+    [Theory]
+    [InlineData(1000)]
+    public void Random_annealing_laws_are_recovered(int sets) => Recover(sets, new AnnealingLaw(0.99), draw => [draw(1.5, 3.5), draw(0.2, 1.5), draw(0.3, 4), draw(0.2, 1.2)]);
+
+    [Theory]
+    [InlineData(10)]
+    public void Random_multi_power_laws_are_recovered(int sets) =>
+        Recover(sets, new MultiPowerLaw(), draw => [draw(1.5, 3.5), draw(0.2, 1.5), draw(50, 600), draw(0.2, 1.2), draw(-2, 3)]);
+
     [Fact]
     public void Merged_drops_change_the_loss_by_less_than_the_noise_of_losses()
     {
@@ -176,6 +185,20 @@ public class CurveLawTests
     {
         int[] steps = Steps(rates);
         return LossCurve.Of("made up", steps.Zip(law.Predict(Truth(law), rates, steps, parameters)), rates, law.NeedsParameters ? parameters : double.NaN);
+    }
+
+    private static void Recover(int sets, CurveLaw law, Func<Func<double, double, double>, double[]> draw)
+    {
+        Random random = new(1);
+        LearningRateSequence[] schedules = [Wsd(1000, 0), Wsd(800, 0.1), Wsd(600, 0.6), Cosine(1000)];
+        int[][] steps = [.. schedules.Select(rates => Enumerable.Range(1, 15).Select(i => Warmup + (i * (rates.Last - Warmup) / 15)).ToArray())];
+        for (int i = 0; i < sets; i++)
+        {
+            double[] truth = draw((low, high) => low + ((high - low) * random.NextDouble()));
+            LossCurve[] curves = [.. schedules.Zip(steps).Select(run => LossCurve.Of("made up", run.Second.Zip(law.Predict(truth, run.First, run.Second)), run.First))];
+            Optimum best = new Fitter(law.Bind(curves), law.Objective).Search()[0];
+            Assert.Equal(truth[law.Coefficients..], best.Parameters[law.Coefficients..], (a, b) => Math.Abs(a - b) < 1e-6);
+        }
     }
 
     // A cosine that rises again, twice.

@@ -11,11 +11,11 @@ public sealed class IsoFlopTests
     private static readonly double[] s_symmetric = [1.69, 400, 600, 0.3, 0.3];
 
     [Fact]
-    public void Runs_are_grouped_by_compute_and_of_equal_sizes_the_best_counts()
+    public void Runs_are_grouped_by_compute_and_of_nearly_equal_sizes_the_best_counts()
     {
         IReadOnlyList<IsoFlopProfile> profiles = IsoFlopProfile.Group(
         [
-            new(1e18, 2e8, 3.2), new(1.02e18, 1e8, 3.4), new(2e18, 1e8, 3.1), new(1e18, 2e8, 3.3), new(2e18, 3e8, 3.0),
+            new(1e18, 2e8, 3.2), new(1.02e18, 1e8, 3.4), new(2e18, 1e8, 3.1), new(1e18, 2.04e8, 3.3), new(2e18, 3e8, 3.0),
         ]);
 
         Assert.Equal(2, profiles.Count);
@@ -169,24 +169,40 @@ public sealed class IsoFlopTests
         Assert.Empty(Envelope.Of([new(1e18, 1e8, 3), new(2e18, 1e8, 2.9), new(1e18, 2e8, 3), new(2e18, 2e8, 2.9), new(1e18, 3e8, 3)]));
     }
 
+    [Fact]
+    public void All_approaches_agree_on_a_dense_exact_surface()
+    {
+        IsoFlopAnalysis analysis = IsoFlopAnalysis.Of(Runs(s_hoffmann, 1, 0));
+        double truth = 0.28 / 0.62;
+
+        Assert.Equal(6, analysis.Budgets.Count);
+        Assert.Equal(truth, analysis.SurfaceExponent, 1e-5);
+        Assert.Equal(truth, analysis.Akima!.Exponent, 1e-3);
+        Assert.Equal(truth, analysis.Weighted!.Exponent, 1e-3);
+        Assert.Equal(truth, analysis.Parabola!.Exponent, 1e-3);
+        Assert.Equal(analysis.Parabola.Exponent, analysis.ParabolaBias.Exponent, 1e-6);
+        Assert.Contains("fewer than two", Assert.Throws<System.ComponentModel.DataAnnotations.ValidationException>(() => IsoFlopAnalysis.Of([new(1e18, 1e8, 3)])).Message);
+    }
+
     private static IsoFlopProfile Profile(double[] sizes, double[] losses) => IsoFlopProfile.Group(sizes.Zip(losses, (size, loss) => new ComputeRun(1e18, size, loss))).Single();
 
     // Nine sizes over two decades around the optimum, off by a factor that starts at offset and drifts with compute.
-    private static IReadOnlyList<IsoFlopProfile> Surface(double[] p, double offset, double drift)
+    private static IReadOnlyList<IsoFlopProfile> Surface(double[] p, double offset, double drift) => IsoFlopProfile.Group(Runs(p, offset, drift));
+
+    private static List<ComputeRun> Runs(double[] p, double offset, double drift)
     {
         ChinchillaLaw law = new();
         List<ComputeRun> runs = [];
         for (double flops = 1e18; flops < 2e21; flops *= 4)
         {
-            double sum = p[3] + p[4], best = Math.Pow(p[3] * p[1] / (p[4] * p[2]), 1 / sum) * Math.Pow(flops / 6, p[4] / sum);
             for (int i = -4; i <= 4; i++)
             {
-                double size = best * Math.Pow(10, i / 4.0) * offset * Math.Pow(flops / 1e18, drift);
+                double size = ProfileBias.OptimalSize(p, flops) * Math.Pow(10, i / 4.0) * offset * Math.Pow(flops / 1e18, drift);
                 runs.Add(new ComputeRun(flops, size, law.Predict(p, size, flops / (6 * size))));
             }
         }
 
-        return IsoFlopProfile.Group(runs);
+        return runs;
     }
 
     private static double Gaussian(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());

@@ -67,10 +67,36 @@ public sealed class PublishedStudyTests
         Assert.Contains("has neither minicpm_ladder.csv", Assert.Throws<ValidationException>(() => study.Run(folder.Path)).Message);
         Assert.Contains("gadre", Assert.Throws<ValidationException>(() => new GadreStudy().Run(folder.Path)).Message);
 
-        File.WriteAllText(folder.File("minicpm_ladder.csv"), Ladder(0).Replace(",800,", ",eight,", StringComparison.Ordinal));
-        Assert.Contains("d_ff: 'eight' is not a number", Assert.Throws<InvalidDataException>(() => study.Run(folder.Path)).Message);
+        File.WriteAllText(folder.File("minicpm_ladder.csv"), Ladder(1).Replace(",800,", ",eight,", StringComparison.Ordinal));
+        Assert.Contains("d_ff: 'eight' is not a positive number", Assert.Throws<InvalidDataException>(() => study.Run(folder.Path)).Message);
         File.WriteAllText(folder.File("minicpm_ladder.csv"), "name,d_model\nx,3\n");
         Assert.Contains("no column 'n_layer'", Assert.Throws<ValidationException>(() => study.Run(folder.Path)).Message);
+    }
+
+    [Theory]
+    [MemberData(nameof(Studies))]
+    public void Tables_that_are_cut_short_or_garbled_are_refused_or_analysed_but_never_crash(string name, string data)
+    {
+        string folder = Path.GetDirectoryName(Path.Combine(SharedData.Require(data), name == "minicpm" ? "" : "x"))!;
+        PublishedStudy study = PublishedStudy.All.Single(study => study.Name == name);
+        foreach (Func<string[], IEnumerable<string>> damage in new Func<string[], IEnumerable<string>>[]
+        {
+            lines => lines.Take(1), lines => lines.Take(2), lines => lines.Take(9), lines => lines.Take(lines.Length / 3),
+            lines => lines.Select((line, i) => i == 3 ? line.Replace('1', '-') : line),
+            lines => lines.Select((line, i) => i == 4 ? line.Replace("0", "") : line),
+            lines => lines.Select((line, i) => i > 0 ? line.Replace(".", "e9") : line),
+        })
+        {
+            using TemporaryFolder damaged = new();
+            foreach (string file in Directory.EnumerateFiles(folder, "*.csv"))
+            {
+                File.WriteAllLines(damaged.File(Path.GetFileName(file)), damage(File.ReadAllLines(file)));
+            }
+
+            Exception? refused = Record.Exception(() => study.Run(damaged.Path));
+            Assert.True(refused is null or ValidationException or InvalidDataException, $"{refused}");
+            Assert.DoesNotContain('\n', refused?.Message ?? "");
+        }
     }
 
     // Three of the nine models of Hu et al. 2024, Tables 2 and 8.
