@@ -207,7 +207,7 @@ internal sealed class RunPlan(RunConfig? config, double parameters, Budget budge
         if (curve is null || steps < StepsOfSchedule)
         {
             double share = (double)schedule.Decay.Steps(tokens, steps) / steps;
-            return (schedule, new Choice<double>(share, curve is not null ? "too few steps for a law of curves" : config is null ? "the default; give --curve to argue it" : "as the config says"));
+            return (schedule, new Choice<double>(share, curve is not null ? "too few steps for a law of curves" : config?.Schedule is WsdOptions ? "as the config says" : "the default; give --curve to argue it"));
         }
 
         (CurveLaw law, double[] values) = curve.Curve;

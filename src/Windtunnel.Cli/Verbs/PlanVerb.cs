@@ -90,7 +90,8 @@ internal static class PlanVerb
             [.. fit.Warnings.Select(warning => $"the fit: {warning}"), .. Misfit(planned[0], optimum), .. planned.SelectMany(Doubts), .. runs.Warnings.Distinct()]);
         plan.Save(Path.Combine(folder, "plan.json"));
         PlanReport.Write(plan, design?.HalfWidth ?? double.NaN, fit.Objective.Log);
-        Console.WriteLine($"written: {Path.Combine(folder, "plan.json")}; look at a run with: windtunnel train {recipes[0].Config} --dry-run");
+        bool trainable = planned[0].Shape!.Parameters <= int.MaxValue;
+        Console.WriteLine($"written: {Path.Combine(folder, "plan.json")}{(trainable ? $"; look at a run with: windtunnel train {recipes[0].Config} --dry-run" : "")}");
         return 0;
     }
 

@@ -49,6 +49,7 @@ public sealed class PlanVerbTests : IDisposable
         RunConfig config = ConfigFile.Load<RunConfig>(_folder.File("plan/compute-optimal.yaml"));
         Assert.IsType<Windtunnel.Models.Gpt2Options>(config.Model);
         Assert.Equal(2, config.Training.GradientAccumulation);
+        Assert.IsType<WsdOptions>(config.Schedule);
         Assert.Equal((128, 4, 600), (config.Training.SequenceLength, config.Training.BatchSize, config.Data.Tokenizer.VocabularySizeMax()));
     }
 
