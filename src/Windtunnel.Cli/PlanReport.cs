@@ -60,13 +60,15 @@ internal static class PlanReport
 
         void Add(string name, PlannedRun run) => table.Add(
         [
-            name, Quantity.Count(run.N), Quantity.Count(run.D), $"{run.Multiplier:G3}", $"{run.Flops:0.00e0}", $"{run.Loss.Value:F4}", Loss(run.Loss.Mean), Loss(run.Loss.Single),
+            name, Quantity.Count(run.N), Quantity.Count(run.D), Short(run.Multiplier), $"{run.Flops:0.00e0}", $"{run.Loss.Value:F4}", Loss(run.Loss.Mean), Loss(run.Loss.Single),
             .. run.Error is { } predicted ? new[] { $"{predicted.Value:F3}", $"{predicted.Mean.Low:F3} to {predicted.Mean.High:F3}" } : [],
         ]);
 
         static string Range(Interval interval) => $"{Quantity.Count(interval.Low)} to {(double.IsInfinity(interval.High) ? "no limit" : Quantity.Count(interval.High))}";
         static string Loss(Interval interval) => double.IsInfinity(interval.Low) || double.IsInfinity(interval.High) ? "unknown" : $"{interval.Low:F4} to {interval.High:F4}";
     }
+
+    private static string Short(double value) => value >= 100 ? $"{value:N0}" : $"{value:G3}";
 
     private static void Describe(Recipe recipe, Budget budget)
     {
@@ -75,7 +77,7 @@ internal static class PlanReport
         Console.WriteLine(recipe.Run.Name);
         Line("model", $"size {shape.Size}: {shape.Layers} layers of width {shape.Width}, {shape.Parameters:N0} parameters, {shape.NonEmbedding:N0} without embeddings");
         Line("batch", $"{recipe.Batch.Value:N0} tokens, {recipe.Batch.Value / shape.SequenceLength:N0} sequences of {shape.SequenceLength:N0} ({recipe.Batch.From}); {recipe.Steps:N0} steps");
-        Line("learning rate", $"{recipe.LearningRate.Value:G4} ({recipe.LearningRate.From})");
+        Line("learning rate", $"{recipe.LearningRate.Value.ToString(recipe.LearningRate.Value < 1e-3 ? "0.##e-0" : "G4")} ({recipe.LearningRate.From})");
         Line("decay", $"{recipe.DecayShape} over the last {recipe.Decay.Value:P0} ({recipe.Decay.From})");
         if (recipe.Memory is { } memory && budget.Cluster is { } cluster)
         {
@@ -109,7 +111,7 @@ internal static class PlanReport
         TextTable table = new("<run", "parameters", "tokens", "operations", "of the budget", "interval", "narrower by", "per 1e18 operations");
         foreach ((int index, NextRun run) in plan.Next.Index())
         {
-            table.Add($"{index + 1}", Quantity.Count(run.N), Quantity.Count(run.D), $"{run.Flops:0.00e0}", $"{100 * run.Flops / plan.Budget.Flops:G2} %", $"+-{Width(run.HalfWidth)}", $"{run.Shrinkage:P1}", $"{100 * run.Shrinkage * 1e18 / run.Flops:G2} %");
+            table.Add($"{index + 1}", Quantity.Count(run.N), Quantity.Count(run.D), $"{run.Flops:0.00e0}", $"{100 * run.Flops / plan.Budget.Flops:G2} %", $"+-{Width(run.HalfWidth)}", $"{run.Shrinkage:P1}", $"{Short(100 * run.Shrinkage * 1e18 / run.Flops)} %");
         }
 
         table.Write();

@@ -15,11 +15,12 @@ namespace Windtunnel.Cli;
 
 /// <summary>From a planned run to a config that can be started: a model of the size dial, batch, learning rate, decay.</summary>
 /// <param name="config">What the plan does not decide: data, family, sequence length, optimizer; null for a usual choice.</param>
+/// <param name="parameters">About how many the models will have: the usual choice depends on it.</param>
 /// <param name="budget">Where it will run.</param>
 /// <param name="batch">Of the batch size, or null.</param>
 /// <param name="rate">Of the learning rate, or null.</param>
 /// <param name="curve">Of loss curves, or null.</param>
-internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, PlanLaw? rate, PlanLaw? curve)
+internal sealed class RunPlan(RunConfig? config, double parameters, Budget budget, PlanLaw? batch, PlanLaw? rate, PlanLaw? curve)
 {
     // Li et al. 2025 (Step Law): AdamW's best rate and batch in tokens, fitted together, from N without embeddings and D.
     private const string StepLawRate = "1.79 N^-0.713 D^0.307", StepLawBatch = "0.58 D^0.571";
@@ -32,31 +33,37 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
     // Fewer steps are no curve.
     private const int StepsOfSchedule = 50;
 
-    // Sizes are tried 3 % apart: twice as fine as anyone can tell them apart by their loss.
+    // Sizes are tried 3 % apart: near its best the loss hardly moves over that.
     private const double SizeStep = 1.03;
+
+    // Short sequences and a small vocabulary while embeddings would be most of the model.
+    private readonly RunConfig _base = config ?? (parameters < 2e7 ? new RunConfig() : new RunConfig
+    {
+        Data = new Text.DataOptions(Tokenizer: new BpeTokenizerOptions(32_768)),
+        Training = new TrainingOptions(SequenceLength: 2048),
+    });
 
     /// <summary>What was noticed on the way, one line each.</summary>
     public List<string> Warnings { get; } = [];
 
     /// <summary>Models of the dial around a number of parameters, down to where embeddings would be most of them.</summary>
-    public IReadOnlyList<ModelShape> Shapes(double parameters)
+    public IReadOnlyList<ModelShape> Shapes(double around)
     {
-        RunConfig run = Base(parameters);
-        int vocabulary = run.Data.Tokenizer.VocabularySizeMax(), length = run.Training.SequenceLength;
+        int vocabulary = _base.Data.Tokenizer.VocabularySizeMax(), length = _base.Training.SequenceLength;
         List<ModelShape> shapes = [];
-        for (double size = parameters / 30; size < 1.5 * parameters; size *= SizeStep)
+        for (double size = around / 30; size < 1.5 * around; size *= SizeStep)
         {
             if (size is >= 1e3 and <= 1e12)
             {
                 string name = Dial(size);
-                ModelOptions model = Sized(run.Model, name).Resolve(vocabulary, length);
+                ModelOptions model = Sized(_base.Model, name).Resolve(vocabulary, length);
                 ModelCounts counts = model.Count();
                 ModelDimensions d = model.Dimensions;
                 shapes.Add(new ModelShape(name, counts.Total, counts.NonEmbedding, counts.TrainingFlopsAToken(length), d.Layers, d.Width, d.Vocabulary, length));
             }
         }
 
-        return shapes.Count > 0 ? shapes : throw new ValidationException($"{parameters:G3} parameters: no model can be that {(parameters < 1e3 ? "small" : "large")}; change the budget");
+        return shapes.Count > 0 ? shapes : throw new ValidationException($"{around:G3} parameters: no model can be that {(around < 1e3 ? "small" : "large")}; change the budget");
     }
 
     /// <summary>The settings of a planned run.</summary>
@@ -64,8 +71,7 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
     public (Recipe Recipe, RunConfig Config) Settle(PlannedRun run, string file)
     {
         ModelShape shape = run.Shape!;
-        RunConfig settled = Base(run.N);
-        Choice<long> tokens = Batch(run, settled);
+        Choice<long> tokens = Batch(run);
         int sequences = (int)(tokens.Value / shape.SequenceLength);
         long steps = run.D / tokens.Value < StepsMax
             ? Math.Max(1, (long)Math.Round(run.D / tokens.Value))
@@ -80,8 +86,8 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
             Warnings.Add($"{run.Name}: a batch of {sequences} sequences is too small for {budget.Cluster.Count} accelerators");
         }
 
-        Choice<double> peak = Rate(run, settled);
-        (WsdOptions schedule, Choice<double> decay) = Schedule(settled, run, steps, tokens.Value, peak.Value);
+        Choice<double> peak = Rate(run);
+        (WsdOptions schedule, Choice<double> decay) = Schedule(run, steps, tokens.Value, peak.Value);
         TrainingMemory? memory = budget.Cluster is { } cluster ? TrainingMemory.Of(shape, cluster, sequences) : null;
         if (memory?.Fits == false)
         {
@@ -93,17 +99,19 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
             Warnings.Add($"{run.Name}: Windtunnel itself trains models of up to {int.MaxValue:N0} parameters; the config records what to train elsewhere");
         }
 
-        settled = settled with
+        RunConfig settled = _base with
         {
             Name = run.Name,
-            Model = Sized(settled.Model, shape.Size),
-            Optimizer = settled.Optimizer with { LearningRate = peak.Value },
+            Model = Sized(_base.Model, shape.Size),
+            Optimizer = _base.Optimizer with { LearningRate = peak.Value },
             Schedule = schedule,
-            Training = settled.Training with
+            Training = _base.Training with
             {
                 Length = Duration.OfSteps(steps),
                 BatchSize = sequences,
-                GradientAccumulation = sequences / (memory?.MicroBatch ?? MicroBatch(sequences, shape.SequenceLength)),
+                GradientAccumulation = memory is { MicroBatch: var micro } ? sequences / micro
+                    : config is not null && batch is null ? _base.Training.GradientAccumulation
+                    : sequences / MicroBatch(sequences, shape.SequenceLength),
             },
         };
         Recipe recipe = new(
@@ -141,13 +149,6 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
         return kept;
     }
 
-    // For the reader of a first plan: short sequences and a small vocabulary while embeddings would be most of the model.
-    private RunConfig Base(double parameters) => config ?? (parameters < 2e7 ? new RunConfig() : new RunConfig
-    {
-        Data = new Text.DataOptions(Tokenizer: new BpeTokenizerOptions(32_768)),
-        Training = new TrainingOptions(SequenceLength: 2048),
-    });
-
     private static ModelOptions Sized(ModelOptions model, string size) => model with { Size = size, Layers = null, Width = null, Heads = null, FeedForward = null };
 
     // 12.3m: three digits are finer than the dial.
@@ -158,12 +159,12 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
         return (Math.Round(shown * digits) / digits).ToString(CultureInfo.InvariantCulture) + suffix;
     }
 
-    private Choice<long> Batch(PlannedRun run, RunConfig settled)
+    private Choice<long> Batch(PlannedRun run)
     {
-        int length = settled.Training.SequenceLength;
+        int length = _base.Training.SequenceLength;
         if (batch is null && config is not null)
         {
-            return new Choice<long>(settled.Training.TokensAStep, "as the config says");
+            return new Choice<long>(_base.Training.TokensAStep, "as the config says");
         }
 
         (double tokens, string from) = batch is null
@@ -184,9 +185,9 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
         return new Choice<long>((long)sequences * length, batch is { Fit: null } ? from : $"{from} says {Quantity.Count(Math.Round(tokens))}");
     }
 
-    private Choice<double> Rate(PlannedRun run, RunConfig settled)
+    private Choice<double> Rate(PlannedRun run)
     {
-        double most = settled.Optimizer.LearningRate;
+        double most = _base.Optimizer.LearningRate;
         if (rate is null && config is not null)
         {
             return new Choice<double>(most, "as the config says");
@@ -200,13 +201,13 @@ internal sealed class RunPlan(RunConfig? config, Budget budget, PlanLaw? batch, 
             : throw new ValidationException($"--learning-rate {rate?.Path}: a rate of {value:G3} makes no sense; is it a fit of learning rates?");
     }
 
-    private (WsdOptions Schedule, Choice<double> Decay) Schedule(RunConfig settled, PlannedRun run, long steps, long tokens, double peak)
+    private (WsdOptions Schedule, Choice<double> Decay) Schedule(PlannedRun run, long steps, long tokens, double peak)
     {
-        WsdOptions schedule = settled.Schedule as WsdOptions ?? new WsdOptions();
+        WsdOptions schedule = _base.Schedule as WsdOptions ?? new WsdOptions();
         if (curve is null || steps < StepsOfSchedule)
         {
             double share = (double)schedule.Decay.Steps(tokens, steps) / steps;
-            return (schedule, new Choice<double>(share, curve is not null ? "too few steps for a law of curves" : config is null ? "the default; give --curve to argue it" : "as the config says"));
+            return (schedule, new Choice<double>(share, curve is not null ? "too few steps for a law of curves" : config?.Schedule is WsdOptions ? "as the config says" : "the default; give --curve to argue it"));
         }
 
         (CurveLaw law, double[] values) = curve.Curve;

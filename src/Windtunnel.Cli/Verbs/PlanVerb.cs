@@ -64,9 +64,9 @@ internal static class PlanVerb
             : throw new ValidationException($"--inference-tokens {parsed.GetValue(s_served)}: must be 0 or more");
         Fit fit = Fit.Load(path);
         Planner planner = new(fit, parsed.GetValue(s_error) is { } error ? Fit.Load(error) : null, parsed.GetValue(s_count));
-        RunPlan runs = new(config, budget, PlanLaw.Of(parsed.GetValue(s_batch)), PlanLaw.Of(parsed.GetValue(s_rate)), PlanLaw.Of(parsed.GetValue(s_curve)));
 
         (PlannedRun optimum, Laws.Fitting.Interval ofN, Laws.Fitting.Interval ofD) = planner.OfLaw(budget.Flops);
+        RunPlan runs = new(config, optimum.N, budget, PlanLaw.Of(parsed.GetValue(s_batch)), PlanLaw.Of(parsed.GetValue(s_rate)), PlanLaw.Of(parsed.GetValue(s_curve)));
         List<PlannedRun> planned = [planner.OfShapes(budget.Flops, runs.Shapes(optimum.N))];
         if (served > 0)
         {
@@ -90,7 +90,8 @@ internal static class PlanVerb
             [.. fit.Warnings.Select(warning => $"the fit: {warning}"), .. Misfit(planned[0], optimum), .. planned.SelectMany(Doubts), .. runs.Warnings.Distinct()]);
         plan.Save(Path.Combine(folder, "plan.json"));
         PlanReport.Write(plan, design?.HalfWidth ?? double.NaN, fit.Objective.Log);
-        Console.WriteLine($"written: {Path.Combine(folder, "plan.json")}; look at a run with: windtunnel train {recipes[0].Config} --dry-run");
+        bool trainable = planned[0].Shape!.Parameters <= int.MaxValue;
+        Console.WriteLine($"written: {Path.Combine(folder, "plan.json")}{(trainable ? $"; look at a run with: windtunnel train {recipes[0].Config} --dry-run" : "")}");
         return 0;
     }
 

@@ -28,7 +28,7 @@ public sealed class PlanVerbTests : IDisposable
         JsonObject plan = JsonNode.Parse(File.ReadAllText(_folder.File("plan/plan.json")))!.AsObject();
         Assert.Equal("windtunnel-plan-1", (string?)plan["format"]);
         Assert.Equal(2, plan["next"]!.AsArray().Count);
-        foreach (string name in new[] { "compute-optimal", "over-trained" })
+        foreach (string name in (string[])["compute-optimal", "over-trained"])
         {
             JsonNode recipe = plan["runs"]!.AsArray().Single(each => (string?)each!["run"]!["name"] == name)!, run = recipe["run"]!;
             RunConfig config = ConfigFile.Load<RunConfig>(_folder.File($"plan/{name}.yaml"));
@@ -44,11 +44,29 @@ public sealed class PlanVerbTests : IDisposable
     [Fact]
     public void A_config_gives_what_the_plan_does_not_decide()
     {
-        Plan("model=gpt2", "--training.sequenceLength=128", "--training.batchSize=4", "--data.tokenizer.vocabularySize=600", "--flops", "1e14").AssertSucceeds();
+        Plan("model=gpt2", "--training.sequenceLength=128", "--training.batchSize=4", "--training.gradientAccumulation=2", "--data.tokenizer.vocabularySize=600", "--flops", "1e14").AssertSucceeds();
 
         RunConfig config = ConfigFile.Load<RunConfig>(_folder.File("plan/compute-optimal.yaml"));
         Assert.IsType<Windtunnel.Models.Gpt2Options>(config.Model);
+        Assert.Equal(2, config.Training.GradientAccumulation);
+        Assert.IsType<WsdOptions>(config.Schedule);
         Assert.Equal((128, 4, 600), (config.Training.SequenceLength, config.Training.BatchSize, config.Data.Tokenizer.VocabularySizeMax()));
+    }
+
+    // Around 2e7 parameters the usual sequence length changes: shape and config have to agree on it.
+    [Theory]
+    [InlineData("6e16")]
+    [InlineData("8e16")]
+    [InlineData("1e17")]
+    [InlineData("1.4e17")]
+    public void The_config_spends_the_budget(string flops)
+    {
+        Plan("--flops", flops).AssertSucceeds();
+
+        RunConfig config = ConfigFile.Load<RunConfig>(_folder.File("plan/compute-optimal.yaml"));
+        RunConfig resolved = config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
+        double spent = config.TotalSteps * config.Training.TokensAStep * resolved.Model.Count().TrainingFlopsAToken(config.Training.SequenceLength);
+        Assert.Equal(1, spent / double.Parse(flops), 0.01);
     }
 
     [Fact]
