@@ -25,8 +25,11 @@ public sealed record SophiaOptions(
     : OptimizerOptions(LearningRate, WeightDecay)
 {
     /// <summary>Sophia-H as tuned in Wen et al. 2025.</summary>
-    public static SophiaOptions Study { get; } = new(
-        4e-3, 0.95, 0.9, 0.0125, 1e-7, 0.1, 10, SophiaEstimator.HessianVector, BiasCorrection: true) { ClipNorm = 1, DecayOn = DecayScope.Linear };
+    public static SophiaOptions Study { get; } = new(4e-3, 0.95, 0.9, 0.0125, 1e-7, 0.1, 10, SophiaEstimator.HessianVector, BiasCorrection: true)
+    {
+        ClipNorm = 1,
+        DecayOn = DecayScope.Linear,
+    };
 
     /// <summary>Sophia-G of the authors' code; gamma is their rho.</summary>
     public static SophiaOptions Original { get; } = new(1e-4, 0.965, 0.99, 0.04, 1e-15, 0.1) { DecayOn = DecayScope.All };

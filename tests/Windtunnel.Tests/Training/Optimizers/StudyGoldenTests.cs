@@ -59,7 +59,10 @@ public sealed class StudyGoldenTests
             SophiaOptions.Original with { LearningRate = c["lr"], Interval = (int)c["interval"] }, new(Batch: (c, p, b) => new SampledBatch(c, p, b))),
         ["ademamix.original"] = c => c.Follow(AdEMAMixOptions.Original with
         {
-            LearningRate = c["lr"], Alpha = c["alpha"], WarmupSteps = (long)c["a_warm"], WeightDecay = c["wd"],
+            LearningRate = c["lr"],
+            Alpha = c["alpha"],
+            WarmupSteps = (long)c["a_warm"],
+            WeightDecay = c["wd"],
         }),
         ["schedulefree_adamw.original"] = c => c.Follow(
             ScheduleFreeOptions.Original with { LearningRate = c["lr"], WeightDecay = c["wd"] }, new(RateFactor: step => Math.Min(1, step / c["warmup"]))),
