@@ -149,7 +149,7 @@ public sealed unsafe partial class CpuBackend
         {
             long start = (long)item * n * n;
             float* scratch = backend._workerScratch[worker].Rent(HouseholderQr.ScratchElements(n));
-            HouseholderQr.Run(backend._workerGemms[worker], (float*)q + start, (float*)a + start, n, scratch);
+            HouseholderQr.Run((float*)q + start, (float*)a + start, n, scratch);
         }
     }
 

@@ -10,23 +10,26 @@ internal static unsafe class HouseholderQr
 {
     private const int Panel = 32;
 
+    // Below it the norm of a column counts as zero: its inverse is hardly a single-precision number.
+    private const double LeastNorm = 1e-37;
+
     /// <summary>How many floats of working memory a call needs.</summary>
-    public static long ScratchElements(int n) => (2L * n * n) + (((3L * Panel) + 2) * n) + (Panel * Panel);
+    public static long ScratchElements(int n) => (2L * n * n) + (((4L * Panel) + 2) * n) + (2 * Panel * Panel);
 
     /// <summary>q = Q of a = Q R with R's diagonal not negative; both [n, n], and q may be a.</summary>
-    public static void Run(IGemm gemm, float* q, float* a, int n, float* scratch)
+    public static void Run(float* q, float* a, int n, float* scratch)
     {
         float* reflectors = scratch, rows = reflectors + ((nint)n * n), triangles = rows + ((nint)n * n);
-        float* products = triangles + ((nint)Panel * (n + Panel)), scaled = products + ((nint)Panel * n);
-        float* taus = scaled + ((nint)Panel * n), signs = taus + n;
-        Packing.Panel(new Operand((nint)a, n, 1), 0, n, 0, n, n, reflectors);
+        float* working = triangles + ((nint)Panel * (n + Panel)), taus = working + (3 * (nint)Panel * n), signs = taus + n, transposed = signs + n;
+        Transpose(a, n, n, n, reflectors, n);
         for (int start = 0; start < n; start += Panel)
         {
             int width = Math.Min(Panel, n - start), end = start + width;
             float* triangle = triangles + ((nint)start * Panel);
             Factorize(reflectors, n, start, end, taus, signs);
             Triangle(reflectors, n, start, width, taus, triangle);
-            Reflect(gemm, reflectors, n, start, width, new Operand((nint)triangle, Panel, 1), reflectors, end, products, scaled);
+            Transpose(triangle, Panel, Panel, Panel, transposed, Panel);
+            Reflect(reflectors, n, start, width, transposed, reflectors, end, working);
         }
 
         // Q = Q_1 Q_2 .. applied to the identity from the last one on, which leaves rows and columns before a panel as they are.
@@ -38,11 +41,10 @@ internal static unsafe class HouseholderQr
 
         for (int start = (n - 1) / Panel * Panel; start >= 0; start -= Panel)
         {
-            Operand triangle = new((nint)(triangles + ((nint)start * Panel)), 1, Panel);
-            Reflect(gemm, reflectors, n, start, Math.Min(Panel, n - start), triangle, rows, start, products, scaled);
+            Reflect(reflectors, n, start, Math.Min(Panel, n - start), triangles + ((nint)start * Panel), rows, start, working);
         }
 
-        Packing.Panel(new Operand((nint)rows, n, 1), 0, n, 0, n, n, q);
+        Transpose(rows, n, n, n, q, n);
     }
 
     // Columns start to end of a, one after the other: each becomes its reflector, zero before its diagonal and one on it.
@@ -53,15 +55,11 @@ internal static unsafe class HouseholderQr
             float* v = reflectors + ((nint)j * n);
             double alpha = v[j], rest = SumOfSquares(v + j + 1, n - j - 1);
             (taus[j], signs[j]) = (0, alpha < 0 ? -1 : 1);
-            if (rest > 0)
+            if (rest > LeastNorm * LeastNorm)
             {
                 double beta = -Math.CopySign(Math.Sqrt((alpha * alpha) + rest), alpha);
                 (taus[j], signs[j]) = ((float)((beta - alpha) / beta), beta < 0 ? -1 : 1);
-                double scale = 1 / (alpha - beta);
-                for (int i = j + 1; i < n; i++)
-                {
-                    v[i] = (float)(v[i] * scale);
-                }
+                Row.Scale(v + j + 1, n - j - 1, (float)(1 / (alpha - beta)));
             }
 
             // From the panel's start, where the zeros change nothing, rows have no tails.
@@ -75,50 +73,39 @@ internal static unsafe class HouseholderQr
         }
     }
 
-    // The upper triangular T of H_1 H_2 .. = I - V T V^T, row-major with rows of Panel.
+    // T^T, lower triangular, of H_1 H_2 .. = I - V T V^T, in rows of Panel and zero beyond the width.
     private static void Triangle(float* reflectors, int n, int start, int width, float* taus, float* triangle)
     {
-        float* dots = stackalloc float[Panel];
-        new Span<float>(triangle, Panel * width).Clear();
+        new Span<float>(triangle, Panel * Panel).Clear();
         for (int j = 0; j < width; j++)
         {
-            float* v = reflectors + ((nint)(start + j) * n) + start;
+            float* v = reflectors + ((nint)(start + j) * n) + start, row = triangle + (j * Panel);
+            float tau = taus[start + j];
             for (int i = 0; i < j; i++)
             {
-                dots[i] = Row.Dot(reflectors + ((nint)(start + i) * n) + start, v, n - start);
+                Row.AddScaled(row, triangle + (i * Panel), Panel, -tau * Row.Dot(reflectors + ((nint)(start + i) * n) + start, v, n - start));
             }
 
-            for (int i = 0; i < j; i++)
-            {
-                float sum = 0;
-                for (int k = i; k < j; k++)
-                {
-                    sum = MathF.FusedMultiplyAdd(triangle[(i * Panel) + k], dots[k], sum);
-                }
-
-                triangle[(i * Panel) + j] = -taus[start + j] * sum;
-            }
-
-            triangle[(j * Panel) + j] = taus[start + j];
+            row[j] = tau;
         }
     }
 
-    // Rows from firstRow on of a matrix, columns from start on, times I - V T V^T.
-    private static void Reflect(
-        IGemm gemm, float* reflectors, int n, int start, int width, Operand triangle, float* matrix, int firstRow, float* products, float* scaled)
+    // Rows from firstRow on of a matrix, columns from start on, times I - V T V^T; triangle is T.
+    private static void Reflect(float* reflectors, int n, int start, int width, float* triangle, float* matrix, int firstRow, float* working)
     {
         int rows = n - firstRow, length = n - start;
-        if (rows == 0)
-        {
-            return;
-        }
-
-        Operand v = new((nint)(reflectors + ((nint)start * n) + start), n, 1);
-        float* target = matrix + ((nint)firstRow * n) + start;
-        gemm.Run(new GemmCall(rows, width, length, new Operand((nint)target, n, 1), v.Transposed, (nint)products, Panel));
-        gemm.Run(new GemmCall(rows, width, width, new Operand((nint)products, Panel, 1), triangle, (nint)scaled, Panel));
-        gemm.Run(new GemmCall(rows, length, width, new Operand((nint)scaled, Panel, 1), v, (nint)target, n, -1, Accumulate: true));
+        float* v = reflectors + ((nint)start * n) + start, target = matrix + ((nint)firstRow * n) + start;
+        float* columns = working, products = columns + ((nint)Panel * n), scaled = products + ((nint)Panel * n);
+        Transpose(v, n, width, length, columns, Panel);
+        StridedMatMul.Run(target, n, 1, columns, Panel, products, Panel, rows, Panel, length, accumulate: false);
+        StridedMatMul.Run(products, Panel, 1, triangle, Panel, scaled, Panel, rows, Panel, Panel, accumulate: false);
+        Row.Scale(scaled, rows * Panel, -1);
+        StridedMatMul.Run(scaled, Panel, 1, v, n, target, n, rows, length, width, accumulate: true);
     }
+
+    // Rows of y, stride wide and zero beyond the height of x [height, width].
+    private static void Transpose(float* x, int xStride, int height, int width, float* y, int yStride) =>
+        Packing.Panel(new Operand((nint)x, xStride, 1), 0, height, 0, width, yStride, y);
 
     // In double: the squares of small columns would vanish in single precision.
     private static double SumOfSquares(float* x, int n)
