@@ -41,7 +41,9 @@ internal static class BenchVerb
             Command optimizers = new("optimizers", "what each optimizer adds to a training step of the model, and the memory that it takes") { s_config, s_names, s_threads, s_steps };
             optimizers.SetAction(parsed => Optimizers(
                 parsed.GetValue(s_config)!, parsed.GetValue(s_names)!, parsed.GetValue(s_threads), parsed.GetValue(s_steps)));
-            return new Command("bench", "measure the engine on this machine") { train, matmul, optimizers };
+            Command laws = new("laws", "how long fits take");
+            laws.SetAction(_ => LawBench.Run());
+            return new Command("bench", "measure the engine on this machine") { train, matmul, optimizers, laws };
         }
     }
 
