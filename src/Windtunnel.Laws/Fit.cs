@@ -46,7 +46,7 @@ public sealed record Fit(
     public static Fit Of(PointLaw law, Observations data, FitSettings? settings = null)
     {
         Identifiable.Require(law, data, Pinned(law, settings).Count);
-        return Of(law, PointProblem.Bind(law, data.Inputs, data.Observed), data, settings);
+        return Of(law, PointProblem.Bind(law, data.Inputs, data.Observed), data, settings, Identifiable.Doubts(law, data));
     }
 
     /// <summary>Fits a law that was bound to its data.</summary>
@@ -56,16 +56,23 @@ public sealed record Fit(
         IReadOnlyDictionary<string, double> pins = Pinned(law, settings);
         settings ??= new FitSettings();
         Objective objective = settings.Objective ?? law.Objective;
+        objective.Validate();
         Fitter fitter = new(problem, objective, pins);
         IReadOnlyList<Optimum> minima = fitter.Search();
         Optimum best = minima[0];
+        if (!double.IsFinite(best.Value))
+        {
+            throw new InvalidDataException($"{data.Source}: the law has no finite objective on these values; look for wrong units");
+        }
+
         ProfileLikelihood likelihood = new(fitter, best);
         IntervalMethod intervals = settings.Intervals
             ?? (objective is AsymmetricObjective || problem.BlockOf(problem.Rows - 1) < problem.Rows - 1 ? IntervalMethod.Bootstrap : IntervalMethod.Profile);
         double[][]? samples = intervals == IntervalMethod.Bootstrap ? fitter.Bootstrap(best, settings.Replicates, settings.Seed) : null;
 
         FittedValue[] parameters = [.. law.Parameters.Select((parameter, k) => new FittedValue(
-            parameter.Name, parameter.Unit, best.Parameters[k], IntervalOf(values => values[k], () => likelihood.Of(k)), best.AtBound[k], fitter.IsPinned(k)))];
+            parameter.Name, parameter.Unit, best.Parameters[k],
+            best.AtBound[k] || fitter.IsPinned(k) ? null : IntervalOf(values => values[k], () => likelihood.Of(k)), best.AtBound[k], fitter.IsPinned(k)))];
         FittedValue[] derived = [.. law.Derived.Select(quantity => new FittedValue(
             quantity.Name, quantity.Unit, quantity.Value(best.Parameters), IntervalOf(quantity.Value, () => likelihood.Of(quantity.Value)), false, false))];
         FitQuality quality = new(
@@ -128,13 +135,21 @@ public sealed record Fit(
         return pins;
     }
 
+    // A file may say anything; what is computed from it must not go wrong.
     private void Check(string path)
     {
-        int width = Law is PointLaw law ? law.Inputs.Count : 0;
+        Objective.Validate();
+        int width = Law is PointLaw { Inputs.Count: var inputs } ? inputs : 0;
         string? problem = Format != CurrentFormat ? $"format: '{Format}' is not {CurrentFormat}"
+            : Parameters.Concat(Derived).Any(value => value is null) || Warnings.Contains(null!) || Data.Labels.Contains(null!) || Data.Excluded.Contains(null!) ? "a list has a null"
             : !Parameters.Select(parameter => parameter.Name).SequenceEqual(Law.Parameters.Select(parameter => parameter.Name)) ? "parameters: not those of the law"
-            : Data.Inputs.Length != width * Data.Observed.Length ? "data: not as many inputs as the law needs"
-            : Bootstrap?.Any(sample => sample.Length != Parameters.Count) == true ? "bootstrap: not a value a parameter"
+            : Parameters.Zip(Law.Parameters).Any(pair => !(double.IsFinite(pair.First.Value) && pair.First.Value >= pair.Second.Lower && pair.First.Value <= pair.Second.Upper)) ? "parameters: a value is out of its bounds"
+            : Pins.Any(pin => Parameters.FirstOrDefault(parameter => parameter.Name == pin.Key) is not { } held || held.Value != pin.Value) ? "pins: not the parameters' values"
+            : Data.Observed.Length == 0 || Data.Inputs.Length != width * Data.Observed.Length || Data.Labels.Count != Data.Observed.Length ? "data: inputs, observed and labels do not belong together"
+            : Data.Inputs.Concat(Data.Observed).Any(value => !double.IsFinite(value)) ? "data: a value is not a number"
+            : Law is PointLaw law && Data.Inputs.Where((value, i) => law.Inputs[i % width].Positive && value <= 0).Any() ? "data: an input is not positive"
+            : Law.Output.Positive && Data.Observed.Any(value => value <= 0) ? "data: a result is not positive"
+            : Bootstrap?.Any(sample => sample?.Length != Parameters.Count || !sample.All(double.IsFinite)) == true ? "bootstrap: not a number a parameter"
             : null;
         if (problem is not null)
         {

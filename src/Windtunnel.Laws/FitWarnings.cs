@@ -9,7 +9,9 @@ internal static class FitWarnings
     {
         if (quality.Status != FitStatus.Converged)
         {
-            yield return $"the search ended without a minimum ({quality.Status})";
+            yield return quality.Status == FitStatus.MaxIterations
+                ? $"the search ran out of steps ({quality.Iterations}) before it reached a minimum"
+                : "the search stalled before it reached a minimum";
         }
 
         if (quality.DegreesOfFreedom <= 1)
@@ -41,7 +43,9 @@ internal static class FitWarnings
 
         if (quality.ConditionNumber > 1e4)
         {
-            yield return $"flat valley: some combination of parameters is {quality.ConditionNumber:G2} times worse determined than another";
+            yield return quality.ConditionNumber > 1e11
+                ? "the rows say nothing about some combination of the parameters: their values are one choice of many"
+                : $"flat valley: some combination of parameters is {quality.ConditionNumber:G2} times worse determined than another";
         }
 
         if (quality.NextMinimum is { } next && quality.Value > 0 && next.Value < 1.05 * quality.Value)

@@ -12,7 +12,7 @@ internal static class Identifiable
         if (rows < free)
         {
             string left = data.Excluded.Count > 0 ? $" ({data.Excluded.Count} left out: {data.Excluded[0].Row}, {data.Excluded[0].Reason})" : "";
-            throw new ValidationException($"{data.Source}: {rows} usable rows{left} are too few for {free} parameters ({string.Join(", ", law.Parameters.Select(parameter => parameter.Name))}); add runs, or hold parameters with --fix");
+            throw new ValidationException($"{data.Source}: {(rows == 1 ? "1 usable row" : $"{rows} usable rows")}{left} {(rows == 1 ? "is" : "are")} too few for {free} parameters ({string.Join(", ", law.Parameters.Select(parameter => parameter.Name))}); add runs, or hold parameters with --fix");
         }
 
         for (int i = 0; i < law.Inputs.Count; i++)
@@ -22,6 +22,19 @@ internal static class Identifiable
             {
                 string name = law.Inputs[i].Name;
                 throw new ValidationException($"{data.Source}: {data.Columns.GetValueOrDefault(name, name)} is {first} in every row; a law of {name} needs at least two values, better four");
+            }
+        }
+    }
+
+    /// <summary>What the rows leave open although every input varies.</summary>
+    public static IEnumerable<string> Doubts(PointLaw law, Observations data)
+    {
+        if (law.Inputs is [{ Name: "n" }, { Name: "d" }])
+        {
+            double[] ratios = [.. data.Inputs.Chunk(2).Select(x => x[1] / x[0])];
+            if (ratios.Max() < 1.05 * ratios.Min())
+            {
+                yield return $"every run has {ratios[0]:G3} tokens a parameter: N and D cannot be told apart; add runs of other lengths";
             }
         }
     }

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 
 namespace Windtunnel.Laws.Fitting;
@@ -16,14 +17,29 @@ public abstract record Objective(bool Log)
     /// <summary>The loss of one residual, its first derivative, and its second (zero on a straight part).</summary>
     public abstract (double Value, double Slope, double Curvature) Rho(double residual);
 
+    /// <summary>Throws unless the options make sense.</summary>
+    /// <exception cref="ValidationException">Names the option, its value and its range.</exception>
+    public virtual void Validate()
+    {
+    }
+
     /// <summary>
     /// A sequence of smoother objectives that ends with this one: a search follows their minima, and so is not caught by the kinks of
     /// the last. <paramref name="scale"/> is the typical size of a residual.
     /// </summary>
     internal virtual IEnumerable<Objective> Path(double scale) => [this];
+
+    /// <summary>Throws a one-line error unless a value is positive and finite.</summary>
+    protected static void RequirePositive(string name, double value)
+    {
+        if (!(value > 0 && double.IsFinite(value)))
+        {
+            throw new ValidationException($"objective.{name}: {value} must be positive");
+        }
+    }
 }
 
-/// <summary>Half the square of the residual is not taken: rho = r^2, so that the objective is the usual sum of squares.</summary>
+/// <summary>The sum of squares: rho = r^2, without the half that Huber's has.</summary>
 public sealed record LeastSquaresObjective(bool Log = false) : Objective(Log)
 {
     /// <inheritdoc/>
@@ -41,6 +57,9 @@ public sealed record HuberObjective(double Delta = 1e-3, bool Log = true) : Obje
             ? (residual * residual / 2, residual, 1)
             : (Delta * (size - (Delta / 2)), Math.CopySign(Delta, residual), 0);
     }
+
+    /// <inheritdoc/>
+    public override void Validate() => RequirePositive("delta", Delta);
 
     /// <inheritdoc/>
     internal override IEnumerable<Objective> Path(double scale)
@@ -70,6 +89,9 @@ public sealed record AsymmetricObjective(double OverWeight = 10, bool Log = true
             ? (weight * residual * residual / (2 * Rounding), weight * residual / Rounding, weight / Rounding)
             : (weight * (size - (Rounding / 2)), weight * Math.Sign(residual), 0);
     }
+
+    /// <inheritdoc/>
+    public override void Validate() => RequirePositive("overWeight", OverWeight);
 
     /// <inheritdoc/>
     internal override IEnumerable<Objective> Path(double scale)

@@ -15,7 +15,7 @@ public sealed class ProfileLikelihood
     private readonly Fitter _fitter;
     private readonly Optimum _optimum;
     private readonly NewtonSearch _search;
-    private readonly Matrix<double> _covariance;
+    private readonly NoiseModel _rows;
     private readonly int[] _free;
     private readonly double _level, _chance, _curvature;
 
@@ -32,13 +32,11 @@ public sealed class ProfileLikelihood
         double[] curvatures = Curvatures(fitter.Objective, residuals);
         _curvature = Math.Max(curvatures.Average(), double.Epsilon);
         Matrix<double> design = Matrix<double>.Build.Dense(residuals.Length, _free.Length, (row, column) => jacobian[(row * count) + _free[column]]);
-        Matrix<double> scaled = design.NormalizeColumns(2);
-        ConditionNumber = _free.Length == 0 ? 1 : scaled.ConditionNumber();
+        _rows = new NoiseModel(design);
 
         // Huber's (1973) correction for few rows: residuals of a fit lie closer to the kinks than the errors do.
         double correction = 1 + ((double)_free.Length / residuals.Length * curvatures.PopulationVariance() / Square(_curvature));
         _chance = Square(correction) * residuals.Sum(residual => Square(fitter.Objective.Rho(residual).Slope)) / Math.Max(DegreesOfFreedom, 1) / _curvature;
-        _covariance = _free.Length == 0 || ConditionNumber > 1e14 ? Matrix<double>.Build.Dense(_free.Length, _free.Length) : Inverse(design, _curvature);
         ResidualScale = fitter.Objective is LeastSquaresObjective
             ? Math.Sqrt(residuals.Sum(Square) / Math.Max(DegreesOfFreedom, 1))
             : 1.4826 * residuals.Select(Math.Abs).Median() * Math.Sqrt((double)residuals.Length / Math.Max(DegreesOfFreedom, 1));
@@ -56,10 +54,10 @@ public sealed class ProfileLikelihood
     public double ResidualScale { get; }
 
     /// <summary>Of the Jacobian with columns of length one: the ratio of its largest singular value to the smallest.</summary>
-    public double ConditionNumber { get; }
+    public double ConditionNumber => _rows.ConditionNumber;
 
     /// <summary>(J'J)^-1 of the fitted parameters, J being the Jacobian of the residuals; null where the rows do not determine them.</summary>
-    internal Matrix<double>? UnitCovariance => _free.Length == 0 || ConditionNumber > 1e14 ? null : _covariance * _curvature;
+    internal Matrix<double>? UnitCovariance => _rows.Covariance;
 
     /// <summary>The standard deviation of one row that standard errors go by.</summary>
     internal double Noise => Math.Sqrt(_chance / _curvature);
@@ -73,6 +71,7 @@ public sealed class ProfileLikelihood
     {
         double best = function(_optimum.Parameters), error = StandardErrorOf(function);
         return DegreesOfFreedom <= 0 || !double.IsFinite(best) ? new Interval(double.NegativeInfinity, double.PositiveInfinity)
+            : double.IsInfinity(error) ? new Interval(double.NegativeInfinity, double.PositiveInfinity)
             : error == 0 || _level == 0 ? new Interval(best, best)
             : new Interval(End(function, best, -error), End(function, best, error));
     }
@@ -108,11 +107,13 @@ public sealed class ProfileLikelihood
         return new Interval(Back(best - Math.Sqrt(Square(best - mean.Low) + Square(noise))), Back(best + Math.Sqrt(Square(mean.High - best) + Square(noise))));
     }
 
-    /// <summary>The standard error of a function of the parameters, from the curvature of the objective.</summary>
+    /// <summary>
+    /// The standard error of a function of the parameters, from the curvature of the objective; infinite where the function depends on
+    /// something that the rows say nothing about.
+    /// </summary>
     public double StandardErrorOf(Func<IReadOnlyList<double>, double> function)
     {
-        Vector<double> slopes = Slopes(function);
-        return Math.Sqrt(Math.Max(0, slopes * _covariance * slopes * _chance));
+        return _rows.ErrorOf(Slopes(function)) * Math.Sqrt(_chance / _curvature);
     }
 
     /// <summary>Derivatives of a function by the fitted parameters on the scale of the search: a row of J.</summary>
@@ -123,7 +124,7 @@ public sealed class ProfileLikelihood
     }
 
     /// <summary>Half the width of the interval that the curvature alone suggests: standard error times quantile.</summary>
-    public double ReachOf(Func<IReadOnlyList<double>, double> function) => Quantile * StandardErrorOf(function);
+    public double ReachOf(Func<IReadOnlyList<double>, double> function) => DegreesOfFreedom > 0 ? Quantile * StandardErrorOf(function) : double.PositiveInfinity;
 
     // psi' of each row from a difference over a width that shrinks with the number of rows: exact for least squares, and smooth where
     // psi' is not.
@@ -136,45 +137,101 @@ public sealed class ProfileLikelihood
 
     private static double Square(double value) => value * value;
 
-    private static Matrix<double> Inverse(Matrix<double> design, double curvature)
-    {
-        Vector<double> lengths = design.ColumnNorms(2);
-        Matrix<double> scaled = design.NormalizeColumns(2), inverse = (scaled.TransposeThisAndMultiply(scaled) * curvature).Inverse();
-        return inverse.MapIndexed((i, j, value) => value / (lengths[i] * lengths[j]));
-    }
-
-    // The value of the function where its profile crosses the level, to one side of the best.
+    // The value of the function where its profile crosses the level, to one side of the best. The spring is stiff enough that the
+    // function follows it without jumps also where the profile flattens out.
     private double End(Func<IReadOnlyList<double>, double> function, double best, double error)
     {
-        double stiffness = _chance / (2 * error * error), infinite = Math.CopySign(double.PositiveInfinity, error);
-        double distance = 2 * Quantile, below = 0, above = double.PositiveInfinity, reached = best;
+        const double Stiff = 100;
+        double stiffness = Stiff * _chance / (2 * error * error), infinite = Math.CopySign(double.PositiveInfinity, error);
+        double distance = Quantile, inside = 0, outside = double.PositiveInfinity, outermost = best;
         double[] start = _optimum.Parameters;
-        for (int round = 0; round < 40; round++)
+        for (int round = 0; round < 60 && distance < 1e4 * Quantile; round++)
         {
             Optimum pulled = _search.Descend(_fitter.Objective, start, [], new Pull(function, best + (distance * error), stiffness));
             double rise = _search.Value(_fitter.Objective, pulled.Parameters, []) - _optimum.Value, value = function(pulled.Parameters);
-            if (!double.IsFinite(rise) || !double.IsFinite(value))
+            if (double.IsNaN(rise) || !double.IsFinite(value))
             {
                 return infinite;
             }
 
             double ratio = rise / _level;
-            reached = value;
-            if (Math.Abs(ratio - 1) < 1e-3)
+            if (Math.Abs(ratio - 1) < 2e-3 || outside - inside < 1e-6 * outside)
             {
                 return value;
             }
 
-            (below, above) = ratio < 1 ? (distance, above) : (below, distance);
-            start = pulled.Parameters;
-            double aim = distance / Math.Sqrt(Math.Max(ratio, 1e-2));
-            distance = aim > below && aim < above ? aim : double.IsInfinity(above) ? 2 * distance : (below + above) / 2;
-            if (distance > 1e4 * Quantile)
+            if (ratio < 1)
             {
-                return infinite;
+                // Only from inside: beyond the level a coefficient may have vanished, and there is no way back from there.
+                (inside, start) = (distance, pulled.Parameters);
+            }
+            else
+            {
+                (outside, outermost) = (distance, value);
+            }
+
+            double aim = distance / Math.Sqrt(Math.Clamp(ratio, 0.04, 25));
+            distance = aim > inside && aim < outside ? aim : double.IsInfinity(outside) ? 2 * distance : (inside + outside) / 2;
+        }
+
+        return double.IsInfinity(outside) ? infinite : outermost;
+    }
+}
+
+/// <summary>How well rows determine a linear model y = J p: which directions of p they say nothing about, and the errors of the others.</summary>
+internal sealed class NoiseModel
+{
+    // Below this share of the largest singular value a direction is lost in rounding.
+    private const double Lost = 1e-11;
+
+    private readonly double[] _lengths, _singular;
+    private readonly Matrix<double> _directions;
+
+    public NoiseModel(Matrix<double> design)
+    {
+        // Columns of length one, so that units don't matter; one of zeros is a parameter without any effect.
+        _lengths = [.. design.ColumnNorms(2).Select(length => length > 0 ? length : 1)];
+        Matrix<double> scaled = design.MapIndexed((_, column, value) => value / _lengths[column]);
+        (_singular, _directions) = design.ColumnCount == 0 ? ([], scaled) : Decompose(scaled);
+    }
+
+    /// <summary>The largest singular value over the smallest.</summary>
+    public double ConditionNumber => _singular.Length == 0 ? 1 : _singular[^1] > 0 ? _singular[0] / _singular[^1] : double.PositiveInfinity;
+
+    /// <summary>(J'J)^-1; null where the rows do not determine all parameters.</summary>
+    public Matrix<double>? Covariance => _singular.Length == 0 || ConditionNumber > 1 / Lost
+        ? null
+        : Matrix<double>.Build.Dense(_lengths.Length, _lengths.Length, (i, j) =>
+            Enumerable.Range(0, _lengths.Length).Sum(k => _directions[i, k] * _directions[j, k] / (_singular[k] * _singular[k])) / (_lengths[i] * _lengths[j]));
+
+    /// <summary>The standard error of g'p for rows with a standard deviation of one; infinite where g leaves the space that the rows span.</summary>
+    public double ErrorOf(Vector<double> g)
+    {
+        double variance = 0;
+        Vector<double> scaled = g.MapIndexed((k, value) => value / _lengths[k]);
+        double negligible = 1e-6 * scaled.L2Norm();
+        for (int k = 0; k < _singular.Length; k++)
+        {
+            double along = scaled * _directions.Column(k);
+            if (_singular[k] > Lost * _singular[0])
+            {
+                variance += along * along / (_singular[k] * _singular[k]);
+            }
+            else if (Math.Abs(along) > negligible)
+            {
+                return double.PositiveInfinity;
             }
         }
 
-        return reached;
+        return Math.Sqrt(variance);
+    }
+
+    private static (double[] Singular, Matrix<double> Directions) Decompose(Matrix<double> scaled)
+    {
+        // With fewer rows than columns the decomposition leaves directions out: rows of zeros bring them in.
+        int missing = scaled.ColumnCount - scaled.RowCount;
+        Matrix<double> tall = missing > 0 ? scaled.Stack(Matrix<double>.Build.Dense(missing, scaled.ColumnCount)) : scaled;
+        var svd = tall.Svd();
+        return ([.. svd.S], svd.VT.Transpose());
     }
 }

@@ -49,7 +49,7 @@ public sealed class PointTableTests
     }
 
     [Theory]
-    [InlineData("n,d,loss\n1e6,2e7,4\n", "1 usable rows are too few for 5 parameters (E, A, B, alpha, beta)")]
+    [InlineData("n,d,loss\n1e6,2e7,4\n", "1 usable row is too few for 5 parameters (E, A, B, alpha, beta)")]
     [InlineData("n,d,loss\n1e6,1e7,4\n1e6,2e7,3.9\n1e6,3e7,3.8\n1e6,4e7,3.7\n1e6,5e7,3.6\n1e6,6e7,3.5\n", "n is 1000000 in every row")]
     public void Data_that_cannot_say_anything_is_refused(string text, string message) =>
         Assert.Contains(message, Assert.Throws<ValidationException>(() => Fit.Of(s_law, Read(text).Observe(s_law, s_noMapping))).Message);
