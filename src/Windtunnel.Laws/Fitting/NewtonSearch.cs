@@ -1,10 +1,14 @@
 namespace Windtunnel.Laws.Fitting;
 
 /// <summary>
-/// Damped Newton descent (Levenberg-Marquardt on the exact Hessian) over all free parameters at once, within bounds. Positive
-/// coefficients move on a logarithmic scale. The Hessian is J' rho'' J, exact, plus sum psi d2r, from differences of analytic
-/// gradients, so that kinks of the objective never enter a difference. Owns its buffers: one for each thread.
+/// Damped Newton descent (Levenberg-Marquardt on the exact Hessian) over all free parameters at once, within bounds. The Hessian is
+/// J' rho'' J, exact, plus sum psi d2r, from differences of analytic gradients, so that kinks of the objective never enter a difference.
+/// Owns its buffers: one for each thread.
 /// </summary>
+/// <remarks>
+/// A coefficient is searched as u = c |f|, the size of its term rather than of the factor: with c, an exponent and its coefficient
+/// would lie in a long bent valley. The norm |f| is the root mean square of the column, and depends on the shapes.
+/// </remarks>
 internal sealed class NewtonSearch
 {
     private const int MaxIterations = 300;
@@ -13,39 +17,28 @@ internal sealed class NewtonSearch
     private readonly SeparableProblem _problem;
     private readonly double?[] _pins;
     private readonly int _coefficients, _count;
-    private readonly double[] _columns, _derivatives, _jacobian, _residuals, _slopes, _curvatures;
-    private readonly double[] _parameters, _trial, _gradient, _moved, _hessian, _scale;
-    private readonly bool[] _zero;
+    private readonly double _typical;
+    private readonly double[] _columns, _derivatives, _norms, _normSlopes, _jacobian, _residuals, _slopes, _curvatures;
+    private readonly double[] _point, _trial, _gradient, _moved, _hessian, _scale;
     private int[] _free = [];
 
     public NewtonSearch(SeparableProblem problem, double?[] pins)
     {
         (_problem, _pins, _coefficients, _count) = (problem, pins, problem.Coefficients, problem.Parameters.Count);
         int rows = problem.Rows;
-        _columns = new double[rows * _coefficients];
-        _derivatives = new double[rows * _coefficients * problem.Shapes];
-        _jacobian = new double[rows * _count];
-        (_residuals, _slopes, _curvatures) = (new double[rows], new double[rows], new double[rows]);
-        (_parameters, _trial, _gradient, _moved, _scale) = (new double[_count], new double[_count], new double[_count], new double[_count], new double[_count]);
+        _typical = Math.Sqrt(problem.Observed.Average(value => value * value));
+        (_columns, _norms) = (new double[rows * _coefficients], new double[_coefficients]);
+        (_derivatives, _normSlopes) = (new double[rows * _coefficients * problem.Shapes], new double[_coefficients * problem.Shapes]);
+        (_jacobian, _residuals, _slopes, _curvatures) = (new double[rows * _count], new double[rows], new double[rows], new double[rows]);
+        (_point, _trial, _gradient, _moved, _scale) = (new double[_count], new double[_count], new double[_count], new double[_count], new double[_count]);
         _hessian = new double[_count * _count];
-        _zero = new bool[_coefficients];
     }
 
     /// <summary>The objective; infinite where logarithms of predictions do not exist.</summary>
     public double Value(Objective objective, ReadOnlySpan<double> parameters, ReadOnlySpan<double> weights)
     {
         _problem.Evaluate(parameters[_coefficients..], _columns, []);
-        double sum = 0;
-        for (int row = 0; row < _problem.Rows; row++)
-        {
-            double weight = weights.IsEmpty ? 1 : weights[row];
-            if (weight != 0)
-            {
-                sum += weight * objective.Rho(Residual(objective, parameters, row)).Value;
-            }
-        }
-
-        return double.IsNaN(sum) ? double.PositiveInfinity : sum;
+        return Sum(objective, parameters, weights);
     }
 
     /// <summary>Residuals predicted - observed, of logarithms where the objective says so.</summary>
@@ -99,9 +92,7 @@ internal sealed class NewtonSearch
         NonNegativeLeastSquares.Solve(gram, moment, free, solution);
         for (int j = 0; j < n; j++)
         {
-            // Zero is no place to start from on a logarithmic scale: a hundredth of what the column could explain alone is.
-            double share = 0.01 * Math.Abs(moment[j]) / (gram[(j * n) + j] + double.Epsilon);
-            parameters[j] = _pins[j] ?? (free[j] || solution[j] > 0 ? solution[j] : Math.Max(share, 1e-100));
+            parameters[j] = _pins[j] ?? solution[j];
         }
     }
 
@@ -110,8 +101,8 @@ internal sealed class NewtonSearch
     /// <param name="pull">A penalty on a function of the parameters, for profiles.</param>
     public Optimum Descend(Objective objective, ReadOnlySpan<double> start, ReadOnlySpan<double> weights, Pull? pull = null)
     {
-        Begin(start);
-        double value = Total(objective, _parameters, weights, pull), damping = 1e-3;
+        MoveTo(start);
+        double value = Total(objective, _point, weights, pull), damping = 1e-3;
         FitStatus status = FitStatus.MaxIterations;
         int iteration = 0;
         for (bool moved = true; iteration < MaxIterations && damping < 1e15; iteration++)
@@ -135,25 +126,20 @@ internal sealed class NewtonSearch
                 // The last step of a quadratic convergence: too small for the objective to show whether it was good.
                 if (next <= value)
                 {
-                    _trial.CopyTo(_parameters, 0);
+                    _trial.CopyTo(_point, 0);
                     value = next;
                 }
 
-                if (!Revive(objective, weights))
-                {
-                    status = FitStatus.Converged;
-                    break;
-                }
-
-                (value, damping, moved) = (Total(objective, _parameters, weights, pull), 1e-3, true);
+                status = FitStatus.Converged;
+                break;
             }
-            else if (next < value && ratio > 1e-4)
+
+            if (next < value && ratio > 1e-4)
             {
-                _trial.CopyTo(_parameters, 0);
+                _trial.CopyTo(_point, 0);
                 (value, moved) = (next, true);
                 damping *= ratio > 0.75 ? 0.1 : ratio < 0.25 ? 4 : 1;
                 damping = damping < 1e-12 ? 0 : damping;
-                DropVanished(objective);
             }
             else
             {
@@ -167,20 +153,18 @@ internal sealed class NewtonSearch
         }
 
         status = damping < 1e15 ? status : FitStatus.Stalled;
-        return new Optimum([.. _parameters], value, status, iteration, AtBound());
+        Load(_point, derivatives: false);
+        bool[] atBound = [.. Enumerable.Range(0, _count).Select(k => _pins[k] is null && IsAtBound(k))];
+        return new Optimum(Natural(_point), value, status, iteration, atBound);
     }
 
-    /// <summary>The Jacobian [row, parameter] of the residuals on the search's scale, at the last minimum; columns of fixed parameters are zero.</summary>
+    /// <summary>The Jacobian [row, parameter] of the residuals at a point, on the search's scale; columns of parameters that are held or at a bound are zero.</summary>
     public double[] Jacobian(Objective objective, ReadOnlySpan<double> parameters)
     {
-        parameters.CopyTo(_parameters);
-        for (int j = 0; j < _coefficients; j++)
-        {
-            _zero[j] = IsLogarithmic(j) && _parameters[j] <= 0;
-        }
-
+        MoveTo(parameters);
         Differentiate(objective, [], null);
-        FillJacobian(objective, _parameters, evaluate: true);
+        Load(_point, derivatives: true);
+        FillJacobian(objective, _point);
         double[] jacobian = [.. _jacobian];
         for (int k = 0; k < _count; k++)
         {
@@ -193,60 +177,126 @@ internal sealed class NewtonSearch
         return jacobian;
     }
 
-    /// <summary>The Hessian [parameter, parameter] on the search's scale after <see cref="Jacobian"/>, with the parameters it covers.</summary>
-    public (double[] Hessian, int[] Free) Hessian() => ([.. _hessian], [.. _free]);
-
-    /// <summary>Whether a coefficient moves on a logarithmic scale.</summary>
-    private bool IsLogarithmic(int coefficient) => _problem.Parameters[coefficient].Lower >= 0;
-
-    private double Residual(Objective objective, ReadOnlySpan<double> parameters, int row)
+    /// <summary>Derivatives of a function of the parameters by the search's coordinates, from central differences.</summary>
+    public double[] Slopes(Func<IReadOnlyList<double>, double> function, ReadOnlySpan<double> parameters)
     {
-        double predicted = Predicted(parameters, row), observed = _problem.Observed[row];
+        MoveTo(parameters);
+        Load(_point, derivatives: true);
+        return LoadedSlopes(function, _point);
+    }
+
+    private double Residual(Objective objective, ReadOnlySpan<double> factors, int row)
+    {
+        double predicted = Predicted(factors, row), observed = _problem.Observed[row];
         return objective.Log ? Math.Log(predicted / observed) : predicted - observed;
     }
 
-    private double Predicted(ReadOnlySpan<double> parameters, int row)
+    private double Predicted(ReadOnlySpan<double> factors, int row)
     {
         double sum = 0;
         ReadOnlySpan<double> columns = _columns.AsSpan(row * _coefficients, _coefficients);
         for (int j = 0; j < columns.Length; j++)
         {
-            sum += parameters[j] * columns[j];
+            sum += factors[j] * columns[j];
         }
 
         return sum;
     }
 
-    private double Total(Objective objective, ReadOnlySpan<double> parameters, ReadOnlySpan<double> weights, Pull? pull) =>
-        Value(objective, parameters, weights) + (pull?.Value(parameters) ?? 0);
+    private double Sum(Objective objective, ReadOnlySpan<double> factors, ReadOnlySpan<double> weights)
+    {
+        double sum = 0;
+        for (int row = 0; row < _problem.Rows; row++)
+        {
+            double weight = weights.IsEmpty ? 1 : weights[row];
+            if (weight != 0)
+            {
+                sum += weight * objective.Rho(Residual(objective, factors, row)).Value;
+            }
+        }
 
-    private void Begin(ReadOnlySpan<double> start)
+        return double.IsNaN(sum) ? double.PositiveInfinity : sum;
+    }
+
+    private double Total(Objective objective, ReadOnlySpan<double> point, ReadOnlySpan<double> weights, Pull? pull)
+    {
+        Load(point, derivatives: false);
+        return Sum(objective, point, weights) + (pull?.Value(Natural(point)) ?? 0);
+    }
+
+    // From parameters to the search's coordinates, with pins and bounds applied.
+    private void MoveTo(ReadOnlySpan<double> parameters)
     {
         for (int k = 0; k < _count; k++)
         {
             Parameter parameter = _problem.Parameters[k];
-            _parameters[k] = _pins[k] ?? (k < _coefficients ? start[k] : Math.Clamp(start[k], parameter.Lower, parameter.Upper));
-            if (k < _coefficients)
+            _point[k] = _pins[k] ?? Math.Clamp(parameters[k], parameter.Lower, parameter.Upper);
+        }
+
+        Load(_point, derivatives: false);
+        for (int j = 0; j < _coefficients; j++)
+        {
+            _point[j] *= _norms[j];
+        }
+    }
+
+    // Back to parameters; the columns must be those of the point.
+    private double[] Natural(ReadOnlySpan<double> point)
+    {
+        double[] parameters = [.. point];
+        for (int j = 0; j < _coefficients; j++)
+        {
+            parameters[j] /= _norms[j];
+        }
+
+        return parameters;
+    }
+
+    // Columns of root mean square one at the shapes of a point, and their derivatives.
+    private void Load(ReadOnlySpan<double> point, bool derivatives)
+    {
+        int n = _coefficients, shapes = _problem.Shapes, rows = _problem.Rows;
+        _problem.Evaluate(point[n..], _columns, derivatives ? _derivatives : []);
+        for (int j = 0; j < n; j++)
+        {
+            double squares = 0;
+            for (int row = 0; row < rows && _pins[j] is null; row++)
             {
-                _zero[k] = IsLogarithmic(k) && _parameters[k] <= 0;
+                double value = _columns[(row * n) + j];
+                squares += value * value;
+            }
+
+            double norm = Math.Sqrt(squares / rows);
+            _norms[j] = norm > 0 && double.IsFinite(norm) ? norm : 1;
+            for (int p = 0; p < shapes && derivatives; p++)
+            {
+                double product = 0;
+                for (int row = 0; row < rows && _pins[j] is null; row++)
+                {
+                    product += _columns[(row * n) + j] * _derivatives[(((row * shapes) + p) * n) + j];
+                }
+
+                double slope = _normSlopes[(p * n) + j] = product / rows / _norms[j];
+                for (int row = 0; row < rows; row++)
+                {
+                    ref double derivative = ref _derivatives[(((row * shapes) + p) * n) + j];
+                    derivative = (derivative - (_columns[(row * n) + j] * slope / _norms[j])) / _norms[j];
+                }
+            }
+
+            for (int row = 0; row < rows; row++)
+            {
+                _columns[(row * n) + j] /= _norms[j];
             }
         }
     }
 
-    private bool[] AtBound()
-    {
-        bool[] atBound = new bool[_count];
-        for (int k = 0; k < _count; k++)
-        {
-            Parameter parameter = _problem.Parameters[k];
-            atBound[k] = _pins[k] is null && (k < _coefficients ? _zero[k] : _parameters[k] <= parameter.Lower || _parameters[k] >= parameter.Upper);
-        }
+    private bool IsAtBound(int k) => _point[k] <= _problem.Parameters[k].Lower || _point[k] >= _problem.Parameters[k].Upper;
 
-        return atBound;
-    }
+    // What a change of a coordinate is small against.
+    private double SizeOf(int k) => Math.Max(Math.Abs(_point[k]), k < _coefficients ? 1e-3 * _typical : 1);
 
-    // The trial point of a damped step: limited on the logarithmic scale, clipped to the bounds. False where the damping is too low
-    // to make the Hessian positive definite.
+    // The trial point of a damped step, clipped to the bounds. False where the damping is too low to make the Hessian positive definite.
     private bool TryStep(double damping, out double predicted, out double longest)
     {
         int n = _free.Length;
@@ -268,22 +318,13 @@ internal sealed class NewtonSearch
             return false;
         }
 
-        _parameters.CopyTo(_trial, 0);
+        _point.CopyTo(_trial, 0);
         for (int a = 0; a < step.Length; a++)
         {
             int k = _free[a];
-            if (k < _coefficients && IsLogarithmic(k))
-            {
-                step[a] = Math.Clamp(step[a], -3, 3);
-                _trial[k] = _parameters[k] * Math.Exp(step[a]);
-            }
-            else
-            {
-                Parameter parameter = _problem.Parameters[k];
-                _trial[k] = Math.Clamp(_parameters[k] + step[a], parameter.Lower, parameter.Upper);
-                step[a] = _trial[k] - _parameters[k];
-            }
-
+            Parameter parameter = _problem.Parameters[k];
+            _trial[k] = Math.Clamp(_point[k] + step[a], parameter.Lower, parameter.Upper);
+            step[a] = _trial[k] - _point[k];
             longest = Math.Max(longest, Math.Abs(step[a]) / SizeOf(k));
         }
 
@@ -299,59 +340,50 @@ internal sealed class NewtonSearch
         return true;
     }
 
-    // What a change of the search's coordinate is small against.
-    private double SizeOf(int k) => k < _coefficients && IsLogarithmic(k) ? 1 : Math.Max(Math.Abs(_parameters[k]), k < _coefficients ? 1e-6 : 1);
-
     // Gradient, Hessian, damping scale and free parameters at the current point.
     private void Differentiate(Objective objective, ReadOnlySpan<double> weights, Pull? pull)
     {
-        FillJacobian(objective, _parameters, evaluate: true);
-        Array.Clear(_hessian);
-        Array.Clear(_gradient);
+        Load(_point, derivatives: true);
+        FillJacobian(objective, _point);
         for (int row = 0; row < _problem.Rows; row++)
         {
             double weight = weights.IsEmpty ? 1 : weights[row];
-            (_, double slope, double curvature) = objective.Rho(_residuals[row] = Residual(objective, _parameters, row));
+            (_, double slope, double curvature) = objective.Rho(_residuals[row] = Residual(objective, _point, row));
             (_slopes[row], _curvatures[row]) = weight == 0 ? (0, 0) : (weight * slope, weight * curvature);
         }
 
         Gradient(_gradient);
+        Array.Clear(_hessian);
+        Array.Clear(_scale);
         for (int row = 0; row < _problem.Rows; row++)
         {
-            // Where rho is straight its curvature is zero; the damping still needs a scale, and takes it from the slope.
+            // Where rho is straight it has no curvature; the damping takes its scale from psi / r instead.
             ReadOnlySpan<double> line = _jacobian.AsSpan(row * _count, _count);
-            for (int k = 0; _curvatures[row] != 0 && k < _count; k++)
+            double curvature = _curvatures[row], size = Math.Abs(_residuals[row]), weight = size > 0 ? Math.Abs(_slopes[row]) / size : curvature;
+            for (int k = 0; k < _count; k++)
             {
-                double scaled = _curvatures[row] * line[k];
-                for (int l = 0; l <= k; l++)
+                _scale[k] += weight * line[k] * line[k];
+                for (int l = 0; l <= k && curvature != 0; l++)
                 {
-                    _hessian[(k * _count) + l] += scaled * line[l];
+                    _hessian[(k * _count) + l] += curvature * line[k] * line[l];
                 }
             }
         }
 
-        for (int k = 0; k < _count; k++)
-        {
-            double diagonal = 0;
-            for (int row = 0; row < _problem.Rows; row++)
-            {
-                double entry = _jacobian[(row * _count) + k], size = Math.Abs(_residuals[row]);
-                diagonal += (size > 0 ? Math.Abs(_slopes[row]) / size : _curvatures[row]) * entry * entry;
-            }
-
-            _scale[k] = Math.Max(diagonal, 1e-300);
-        }
-
+        double[]? pulled = pull is null ? null : LoadedSlopes(pull.Function, _point);
+        double spring = pull is null ? 0 : pull.SlopeAt(Natural(_point));
         AddSecondDerivatives(objective);
         for (int k = 0; k < _count; k++)
         {
-            for (int l = 0; l < k; l++)
+            _scale[k] = Math.Max(_scale[k], 1e-300);
+            _gradient[k] += pulled is null ? 0 : spring * pulled[k];
+            for (int l = 0; l <= k; l++)
             {
-                _hessian[(l * _count) + k] = _hessian[(k * _count) + l];
+                double entry = _hessian[(k * _count) + l] + (pulled is null ? 0 : 2 * pull!.Stiffness * pulled[k] * pulled[l]);
+                _hessian[(k * _count) + l] = _hessian[(l * _count) + k] = entry;
             }
         }
 
-        pull?.Add(_parameters, Tangent, _gradient, _hessian);
         _free = FreeParameters();
     }
 
@@ -360,28 +392,26 @@ internal sealed class NewtonSearch
     {
         for (int k = 0; k < _count; k++)
         {
-            if (_pins[k] is not null || (k < _coefficients && _zero[k]))
+            if (_pins[k] is not null)
             {
                 continue;
             }
 
-            _parameters.CopyTo(_trial, 0);
             double change = Difference * SizeOf(k);
-            change = k >= _coefficients && _parameters[k] + change > _problem.Parameters[k].Upper ? -change : change;
-            _trial[k] = k < _coefficients && IsLogarithmic(k) ? _parameters[k] * Math.Exp(change) : _parameters[k] + change;
-            FillJacobian(objective, _trial, evaluate: k >= _coefficients);
+            change = _point[k] + change > _problem.Parameters[k].Upper ? -change : change;
+            _point.CopyTo(_trial, 0);
+            _trial[k] += change;
+            if (k >= _coefficients)
+            {
+                Load(_trial, derivatives: true);
+            }
+
+            FillJacobian(objective, _trial);
             Gradient(_moved);
             for (int l = 0; l < _count; l++)
             {
                 double second = (_moved[l] - _gradient[l]) / change;
-                if (l == k)
-                {
-                    _hessian[(k * _count) + k] += second;
-                }
-                else
-                {
-                    _hessian[(Math.Max(k, l) * _count) + Math.Min(k, l)] += second / 2;
-                }
+                _hessian[(Math.Max(k, l) * _count) + Math.Min(k, l)] += l == k ? second : second / 2;
             }
         }
     }
@@ -402,22 +432,18 @@ internal sealed class NewtonSearch
         }
     }
 
-    private void FillJacobian(Objective objective, ReadOnlySpan<double> parameters, bool evaluate)
+    // From the loaded columns.
+    private void FillJacobian(Objective objective, ReadOnlySpan<double> point)
     {
         int n = _coefficients, shapes = _problem.Shapes;
-        if (evaluate)
-        {
-            _problem.Evaluate(parameters[n..], _columns, _derivatives);
-        }
-
         for (int row = 0; row < _problem.Rows; row++)
         {
-            double inner = objective.Log ? 1 / Predicted(parameters, row) : 1;
+            double inner = objective.Log ? 1 / Predicted(point, row) : 1;
             Span<double> line = _jacobian.AsSpan(row * _count, _count);
             ReadOnlySpan<double> columns = _columns.AsSpan(row * n, n), derivatives = _derivatives.AsSpan(row * n * shapes, n * shapes);
             for (int j = 0; j < n; j++)
             {
-                line[j] = inner * columns[j] * Tangent(parameters, j);
+                line[j] = inner * columns[j];
             }
 
             for (int p = 0; p < shapes; p++)
@@ -425,7 +451,7 @@ internal sealed class NewtonSearch
                 double sum = 0;
                 for (int j = 0; j < n; j++)
                 {
-                    sum += parameters[j] * derivatives[(p * n) + j];
+                    sum += point[j] * derivatives[(p * n) + j];
                 }
 
                 line[n + p] = inner * sum;
@@ -433,8 +459,36 @@ internal sealed class NewtonSearch
         }
     }
 
-    /// <summary>d parameter / d search coordinate.</summary>
-    public double Tangent(ReadOnlySpan<double> parameters, int k) => k < _coefficients && IsLogarithmic(k) ? parameters[k] : 1;
+    // c = u / |f|, so that d/du = 1/|f| d/dc and d/ds takes the change of |f| along; the columns must be those of the point.
+    private double[] LoadedSlopes(Func<IReadOnlyList<double>, double> function, ReadOnlySpan<double> point)
+    {
+        double[] at = Natural(point), slopes = new double[_count];
+        for (int k = 0; k < _count; k++)
+        {
+            double here = at[k], change = 1e-5 * Math.Max(Math.Abs(here), k < _coefficients ? 1e-3 * _typical / _norms[k] : 1e-3);
+            at[k] = here + change;
+            double above = function(at);
+            at[k] = here - change;
+            double below = function(at);
+            at[k] = here;
+            slopes[k] = (above - below) / (2 * change);
+        }
+
+        for (int p = 0; p < _problem.Shapes; p++)
+        {
+            for (int j = 0; j < _coefficients; j++)
+            {
+                slopes[_coefficients + p] -= slopes[j] * at[j] * _normSlopes[(p * _coefficients) + j] / _norms[j];
+            }
+        }
+
+        for (int j = 0; j < _coefficients; j++)
+        {
+            slopes[j] /= _norms[j];
+        }
+
+        return slopes;
+    }
 
     private int[] FreeParameters()
     {
@@ -442,119 +496,26 @@ internal sealed class NewtonSearch
         for (int k = 0; k < _count; k++)
         {
             Parameter parameter = _problem.Parameters[k];
-            bool held = _pins[k] is not null || (k < _coefficients && _zero[k])
-                || (k >= _coefficients && ((_parameters[k] <= parameter.Lower && _gradient[k] >= 0) || (_parameters[k] >= parameter.Upper && _gradient[k] <= 0)));
+            bool held = _pins[k] is not null || (_point[k] <= parameter.Lower && _gradient[k] >= 0) || (_point[k] >= parameter.Upper && _gradient[k] <= 0);
             if (!held)
             {
                 free.Add(k);
             }
         }
 
-        return free.Count == _free.Length && free.SequenceEqual(_free) ? _free : [.. free];
-    }
-
-    // A positive coefficient whose column no longer shows in any prediction is zero.
-    private void DropVanished(Objective objective)
-    {
-        for (int j = 0; j < _coefficients; j++)
-        {
-            if (_pins[j] is not null || _zero[j] || !IsLogarithmic(j))
-            {
-                continue;
-            }
-
-            double largest = 0;
-            for (int row = 0; row < _problem.Rows; row++)
-            {
-                double whole = objective.Log ? Predicted(_parameters, row) : _problem.Observed[row];
-                largest = Math.Max(largest, Math.Abs(_parameters[j] * _columns[(row * _coefficients) + j] / whole));
-            }
-
-            if (largest < 1e-10)
-            {
-                _zero[j] = true;
-                _parameters[j] = 0;
-            }
-        }
-    }
-
-    // At a minimum over the other parameters: does a coefficient of zero want to grow after all?
-    private bool Revive(Objective objective, ReadOnlySpan<double> weights)
-    {
-        bool revived = false;
-        for (int j = 0; j < _coefficients; j++)
-        {
-            if (!_zero[j] || _pins[j] is not null)
-            {
-                continue;
-            }
-
-            _problem.Evaluate(_parameters.AsSpan(_coefficients), _columns, []);
-            double slope = 0, typical = 0;
-            for (int row = 0; row < _problem.Rows; row++)
-            {
-                double predicted = Predicted(_parameters, row), column = _columns[(row * _coefficients) + j] / (objective.Log ? predicted : 1);
-                slope += (weights.IsEmpty ? 1 : weights[row]) * objective.Rho(Residual(objective, _parameters, row)).Slope * column;
-                typical = Math.Max(typical, Math.Abs(column));
-            }
-
-            if (slope < -1e-9 * typical)
-            {
-                _zero[j] = false;
-                _parameters[j] = 1e-4 / typical * (objective.Log ? 1 : Math.Abs(_problem.Observed[0]));
-                revived = true;
-            }
-        }
-
-        return revived;
+        return free.SequenceEqual(_free) ? _free : [.. free];
     }
 }
 
 /// <summary>
-/// A spring of strength <paramref name="stiffness"/> that pulls a function h of the parameters to a target. At every minimum of objective + spring the
+/// A spring that pulls a function h of the parameters to a target: stiffness (h - target)^2. At every minimum of objective + spring the
 /// objective is the least of all points with that value of h: minima for moving targets trace the profile of h.
 /// </summary>
-internal sealed class Pull(Func<IReadOnlyList<double>, double> function, double target, double stiffness)
+internal sealed record Pull(Func<IReadOnlyList<double>, double> Function, double Target, double Stiffness)
 {
-    public double Value(ReadOnlySpan<double> parameters)
-    {
-        double miss = function([.. parameters]) - target;
-        return stiffness * miss * miss;
-    }
+    /// <summary>The penalty.</summary>
+    public double Value(double[] parameters) => Stiffness * (Function(parameters) - Target) * (Function(parameters) - Target);
 
-    /// <summary>Adds the spring to gradient and Hessian (its Gauss-Newton part).</summary>
-    public void Add(ReadOnlySpan<double> parameters, TangentOf tangent, Span<double> gradient, Span<double> hessian)
-    {
-        double[] slopes = Slopes(function, parameters, tangent);
-        double miss = function([.. parameters]) - target;
-        for (int k = 0; k < slopes.Length; k++)
-        {
-            gradient[k] += 2 * stiffness * miss * slopes[k];
-            for (int l = 0; l < slopes.Length; l++)
-            {
-                hessian[(k * slopes.Length) + l] += 2 * stiffness * slopes[k] * slopes[l];
-            }
-        }
-    }
-
-    /// <summary>Derivatives of a function by the search's coordinates, from central differences.</summary>
-    public static double[] Slopes(Func<IReadOnlyList<double>, double> function, ReadOnlySpan<double> parameters, TangentOf tangent)
-    {
-        double[] at = [.. parameters], slopes = new double[at.Length];
-        for (int k = 0; k < at.Length; k++)
-        {
-            double here = at[k], change = 1e-5 * Math.Max(Math.Abs(here), 1e-3);
-            at[k] = here + change;
-            double above = function(at);
-            at[k] = here - change;
-            double below = function(at);
-            at[k] = here;
-            slopes[k] = (above - below) / (2 * change) * tangent(parameters, k);
-        }
-
-        return slopes;
-    }
+    /// <summary>The derivative of the penalty by h.</summary>
+    public double SlopeAt(double[] parameters) => 2 * Stiffness * (Function(parameters) - Target);
 }
-
-/// <summary>d parameter / d search coordinate of parameter k.</summary>
-internal delegate double TangentOf(ReadOnlySpan<double> parameters, int k);

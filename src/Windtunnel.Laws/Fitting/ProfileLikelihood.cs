@@ -119,7 +119,7 @@ public sealed class ProfileLikelihood
     /// <summary>Derivatives of a function by the fitted parameters on the scale of the search: a row of J.</summary>
     internal Vector<double> Slopes(Func<IReadOnlyList<double>, double> function)
     {
-        double[] slopes = Pull.Slopes(function, _optimum.Parameters, _search.Tangent);
+        double[] slopes = _search.Slopes(function, _optimum.Parameters);
         return Vector<double>.Build.Dense(_free.Length, k => slopes[_free[k]]);
     }
 
