@@ -108,8 +108,7 @@ internal static class BenchVerb
         Array.Sort(passes);
         double gradients = passes[passes.Length / 2];
         Console.WriteLine($"gradients and their norm: {gradients * 1e3:F1} ms on {bench.Backend.Threads} thread{(bench.Backend.Threads == 1 ? "" : "s")}; mean of {steps} optimizer steps:");
-        using BufferPool pool = new(bench.Backend);
-        using Tape copies = new(bench.Backend, recording: false, pool);
+        using Tape copies = new(bench.Backend, recording: false);
         Tensor saved = copies.New(parameters.Grads.Shape);
         bench.Backend.Add(saved, parameters.Grads, 1, accumulate: false);
 

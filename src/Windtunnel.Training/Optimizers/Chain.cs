@@ -99,9 +99,9 @@ internal sealed class Chain
         if (Rule.KeepsNorm)
         {
             double before = Norm(weights), length = Norm(update);
-            if (length > 0)
+            if (before > 0 && length > 0)
             {
-                _backend.Descend(weights, update, new Destination(1, (float)(-rate * before / length), 1));
+                _backend.Descend(weights, update, new Destination(1, (float)(-step.Rate * before / length), 1));
                 _backend.Add(weights, weights, (float)(before / Norm(weights)), accumulate: false);
             }
         }

@@ -62,7 +62,7 @@ public sealed class TrainVerbTests(Tool tool)
     [Theory]
     [InlineData("did you mean model.size?", "--model.sise=1m")]
     [InlineData("did you mean --dry-run?", "--dry-rn")]
-    [InlineData("'nadam' is not registered; choose one of adamw, muon", "optimizer=nadam")]
+    [InlineData("'nadam' is not registered; choose one of adamw, nadamw, mars", "optimizer=nadam")]
     [InlineData("is \"fast\"; expected", "--training.batchSize", "fast")]
     [InlineData("has no value", "--seed")]
     [InlineData("two config files", "other.yaml")]

@@ -35,6 +35,20 @@ public sealed class ParameterSetTests
         Assert.True(OpCheck.SameBits(queries[0], queries[1]));
     }
 
+    [Fact]
+    public void Queries_and_keys_say_which_rows_belong_to_one_key_value_head()
+    {
+        using CpuBackend backend = new(1);
+        using Model gpt2 = new Gpt2Options(Layers: 1, Width: 64, Heads: 4).Resolve(300, 64).Build(backend);
+        using Model llama = new LlamaOptions(Layers: 1, Width: 64, Heads: 4, KeyValueHeads: 2).Resolve(300, 64).Build(backend);
+        ScoreRows Of(Model model, string name) => model.Parameters.Parameters.Single(parameter => parameter.Name.EndsWith(name, StringComparison.Ordinal)).Scores;
+
+        Assert.Equal(new ScoreRows(128, 16), Of(gpt2, "c_attn.weight"));
+        Assert.Equal(new ScoreRows(64, 32), Of(llama, "q_proj.weight"));
+        Assert.Equal(new ScoreRows(32, 16), Of(llama, "k_proj.weight"));
+        Assert.All(new[] { "v_proj.weight", "o_proj.weight", "gate_proj.weight" }, name => Assert.Equal(default, Of(llama, name)));
+    }
+
     [Theory]
     [InlineData("gpt2")]
     [InlineData("llama")]

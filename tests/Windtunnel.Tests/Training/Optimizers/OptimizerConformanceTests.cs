@@ -137,6 +137,21 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
 
     [Theory]
     [MemberData(nameof(Names))]
+    public void Weights_of_zero_and_a_single_step_stay_numbers(string name)
+    {
+        using CpuBackend backend = new(1);
+        using ParameterSet parameters = Small(backend);
+        using Optimizer optimizer = Registered[name].Build(parameters, backend);
+        backend.Fill(parameters.Values, 0);
+        backend.Fill(parameters.Grads, 0.1f);
+        optimizer.Step(new OptimizerStep(1, 1, 1, Seed: 1));
+        optimizer.BeginEvaluation();
+        Assert.All(Read(backend, parameters.Values), value => Assert.True(float.IsFinite(value)));
+        Assert.All(optimizer.State, state => Assert.All(Read(backend, state.Tensor), value => Assert.True(float.IsFinite(value))));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
     public void Roles_and_not_shapes_choose_the_rule(string name)
     {
         using CpuBackend backend = new(1);
