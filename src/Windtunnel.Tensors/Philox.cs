@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Windtunnel.Tensors.Backends.Cpu;
 
 namespace Windtunnel.Tensors;
@@ -10,6 +11,8 @@ namespace Windtunnel.Tensors;
 /// <param name="Stream">Which of the run's independent streams.</param>
 public readonly record struct Philox(ulong Seed, ulong Stream)
 {
+    private const int Together = 8;
+
     /// <summary>The stream of a name: weights of a parameter, choices of a component.</summary>
     public static Philox Named(ulong seed, string name)
     {
@@ -49,9 +52,17 @@ public readonly record struct Philox(ulong Seed, ulong Stream)
     /// <summary>Fills with N(0, standardDeviation^2) by Box and Muller (1958); element i depends on nothing but i.</summary>
     public void FillNormal(Span<float> values, float standardDeviation, long start = 0)
     {
-        for (int i = 0; i < values.Length;)
+        int i = 0;
+        while (i < values.Length)
         {
             long at = start + i;
+            if (at % 4 == 0 && values.Length - i >= 4 * Together)
+            {
+                FillTogether(values.Slice(i, 4 * Together), standardDeviation, (ulong)(at / 4));
+                i += 4 * Together;
+                continue;
+            }
+
             (uint w0, uint w1, uint w2, uint w3) = Block((ulong)(at / 4));
             (double n0, double n1) = Pair(w0, w1);
             (double n2, double n3) = Pair(w2, w3);
@@ -59,6 +70,31 @@ public readonly record struct Philox(ulong Seed, ulong Stream)
             for (int lane = (int)(at % 4); lane < 4 && i < values.Length; lane++, i++)
             {
                 values[i] = (float)(four[lane] * standardDeviation);
+            }
+        }
+    }
+
+    // The same numbers from eight blocks at once.
+    private void FillTogether(Span<float> values, float standardDeviation, ulong position)
+    {
+        Span<double> uniforms = stackalloc double[2 * Together], turns = stackalloc double[2 * Together];
+        for (int i = 0; i < Together; i++)
+        {
+            (uint w0, uint w1, uint w2, uint w3) = Block(position + (ulong)i);
+            (uniforms[i], turns[i]) = ((w0 + 0.5) / 4294967296.0, w1 / 4294967296.0);
+            (uniforms[Together + i], turns[Together + i]) = ((w2 + 0.5) / 4294967296.0, w3 / 4294967296.0);
+        }
+
+        Span<double> cosines = stackalloc double[Together], sines = stackalloc double[Together];
+        for (int pair = 0; pair < 2; pair++)
+        {
+            Vector512<double> radius = Vector512.Sqrt(-2 * VectorMath.Log(Vector512.Create<double>(uniforms[(pair * Together)..])));
+            (Vector512<double> sine, Vector512<double> cosine) = VectorMath.SinCosTurns(Vector512.Create<double>(turns[(pair * Together)..]));
+            (radius * cosine * standardDeviation).CopyTo(cosines);
+            (radius * sine * standardDeviation).CopyTo(sines);
+            for (int i = 0; i < Together; i++)
+            {
+                (values[(4 * i) + (2 * pair)], values[(4 * i) + (2 * pair) + 1]) = ((float)cosines[i], (float)sines[i]);
             }
         }
     }

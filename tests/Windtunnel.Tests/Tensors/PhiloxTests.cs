@@ -27,6 +27,21 @@ public sealed class PhiloxTests
         }
     }
 
+    // Whole stretches are computed eight blocks at a time, single blocks one number after the other.
+    [Fact]
+    public void Normal_numbers_are_the_same_bits_in_one_call_and_in_many()
+    {
+        Philox random = Philox.Named(4, "weights");
+        float[] whole = new float[100_000], single = new float[whole.Length];
+        random.FillNormal(whole, 0.7f);
+        for (int i = 0; i < single.Length; i += 4)
+        {
+            random.FillNormal(single.AsSpan(i, 4), 0.7f, i);
+        }
+
+        Assert.True(OpCheck.SameBits(whole, single));
+    }
+
     [Fact]
     public void Normal_numbers_have_the_moments_of_a_normal_distribution()
     {

@@ -138,4 +138,46 @@ internal static class VectorMath
             _ => (-cosine, sine),
         };
     }
+
+    /// <summary>The bits of <see cref="Log(double)"/>, eight numbers at a time.</summary>
+    public static Vector512<double> Log(Vector512<double> x)
+    {
+        Vector512<long> bits = x.AsInt64();
+        Vector512<double> mantissa = ((bits & Vector512.Create(0xFFFFFFFFFFFFFL)) | Vector512.Create(0x3FF0000000000000L)).AsDouble();
+        Vector512<double> large = Vector512.GreaterThan(mantissa, Vector512.Create(1.4142135623730951));
+        mantissa = Vector512.ConditionalSelect(large, mantissa * 0.5, mantissa);
+        Vector512<long> exponent = (Vector512.ShiftRightLogical(bits, 52) & Vector512.Create(0x7FFL)) - Vector512.Create(1023L) - large.AsInt64();
+
+        // A small integer in the low mantissa bits of 1.5 * 2^52.
+        Vector512<double> magic = Vector512.Create(6755399441055744.0);
+        Vector512<double> power = (exponent + magic.AsInt64()).AsDouble() - magic;
+        Vector512<double> z = (mantissa - Vector512<double>.One) / (mantissa + Vector512<double>.One), square = z * z, sum = Vector512<double>.Zero;
+        for (int k = 21; k >= 1; k -= 2)
+        {
+            sum = (sum * square) + Vector512.Create(1.0 / k);
+        }
+
+        return (2 * z * sum) + (power * 0.6931471805599453);
+    }
+
+    /// <summary>The bits of <see cref="SinCosTurns(double)"/>, eight numbers at a time.</summary>
+    public static (Vector512<double> Sin, Vector512<double> Cos) SinCosTurns(Vector512<double> turns)
+    {
+        turns -= Vector512.Floor(turns);
+        Vector512<double> octant = Vector512.Floor(turns * 8), half = Vector512.Floor((octant + Vector512<double>.One) * 0.5);
+        Vector512<double> angle = (turns - (half * 0.25)) * (2 * Math.PI), square = angle * angle;
+        Vector512<double> sine = Vector512<double>.Zero, cosine = Vector512<double>.Zero, one = Vector512<double>.One;
+        for (int k = 8; k >= 0; k--)
+        {
+            sine = one - (square / Vector512.Create((double)((2 * k + 2) * (2 * k + 3))) * sine);
+            cosine = one - (square / Vector512.Create((double)((2 * k + 1) * (2 * k + 2))) * cosine);
+        }
+
+        sine *= angle;
+        Vector512<double> first = Vector512.Equals(half, one), second = Vector512.Equals(half, Vector512.Create(2.0)), third = Vector512.Equals(half, Vector512.Create(3.0));
+        Vector512<double> minus = Vector512.Create(-0.0);
+        return (
+            Vector512.ConditionalSelect(first | third, cosine, sine) ^ (minus & (second | third)),
+            Vector512.ConditionalSelect(first | third, sine, cosine) ^ (minus & (first | second)));
+    }
 }
