@@ -63,6 +63,84 @@ public sealed class FitTests
         Assert.Contains("windtunnel fit", Assert.Throws<ValidationException>(() => Fit.Load(folder.File("none.json"))).Message);
     }
 
+    [Theory]
+    [InlineData("\"data\":{\"inputs\":[],\"observed\":[],\"labels\":[]}", "do not belong together")]
+    [InlineData("\"parameters\":[null]", "null")]
+    [InlineData("\"bootstrap\":[null,null]", "bootstrap")]
+    [InlineData("\"parameters\":[{\"value\":\"NaN\"}]", "out of its bounds")]
+    [InlineData("\"parameters\":[{\"value\":-1}]", "out of its bounds")]
+    [InlineData("\"data\":{\"inputs\":[\"Infinity\"]}", "not a number")]
+    [InlineData("\"data\":{\"inputs\":[-1]}", "not positive")]
+    [InlineData("\"data\":{\"observed\":[\"NaN\"]}", "not a number")]
+    [InlineData("\"pins\":{\"E\":3,\"a\":1}", "pins")]
+    [InlineData("\"objective\":{\"type\":\"huber\",\"delta\":-1,\"log\":true}", "delta")]
+    public void A_fit_that_does_not_hold_together_is_refused(string patch, string message)
+    {
+        using TemporaryFolder folder = new();
+        string path = folder.File("fit.json");
+        Fit.Of(s_law, Ladder()).Save(path);
+        JsonObject fit = JsonNode.Parse(File.ReadAllBytes(path))!.AsObject();
+        Patch(fit, JsonNode.Parse("{" + patch + "}")!.AsObject());
+        File.WriteAllText(path, fit.ToJsonString());
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Fit.Load(path)).Message);
+
+        // Objects are merged; a list of one element replaces the first, any other replaces the list.
+        static void Patch(JsonObject target, JsonObject patch)
+        {
+            foreach ((string name, JsonNode? value) in patch)
+            {
+                if (value is JsonObject inner && target[name] is JsonObject old && name is not ("pins" or "objective"))
+                {
+                    Patch(old, inner);
+                }
+                else if (value is JsonArray { Count: 1 } array && target[name] is JsonArray list)
+                {
+                    if (array[0] is JsonObject element)
+                    {
+                        Patch(list[0]!.AsObject(), element);
+                    }
+                    else
+                    {
+                        list[0] = array[0]?.DeepClone();
+                    }
+                }
+                else
+                {
+                    target[name] = value?.DeepClone();
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Runs_of_one_ratio_do_not_tell_parameters_from_tokens_and_the_intervals_say_so()
+    {
+        Observations all = Ladder();
+        int[] rows = [.. Enumerable.Range(0, 6).Select(size => (4 * size) + 1)];
+        Fit fit = Fit.Of(s_law, all with
+        {
+            Labels = [.. rows.Select(row => all.Labels[row])],
+            Inputs = [.. rows.SelectMany(row => all.Inputs[(2 * row)..((2 * row) + 2)])],
+            Observed = [.. rows.Select(row => all.Observed[row])],
+        });
+        Assert.Contains(fit.Warnings, warning => warning.Contains("N and D cannot be told apart", StringComparison.Ordinal));
+        Assert.True(double.IsInfinity(fit.Derived.Single(value => value.Name == "M*").Interval!.Value.High));
+        Assert.True(double.IsInfinity(fit.Predict(1e10, 640e10).Mean.High));
+        Assert.InRange(fit.Predict(1e10, 20e10).Mean.High - fit.Predict(1e10, 20e10).Mean.Low, 1e-4, 0.2);
+    }
+
+    [Fact]
+    public void Intervals_of_a_coefficient_agree_in_every_parametrisation()
+    {
+        // The five runs of RedPajama in Gadre et al. 2024: b = B 6^eta, so that b and B have a lower limit both or neither.
+        Fit fit = Fit.Of(s_law, new Observations("five", null, new Dictionary<string, string>(), ["1", "2", "3", "4", "5"],
+            [10_569_312, 211_386_240, 10_569_312, 3_382_179_840, 78_914_048, 1_578_280_960, 153_677_376, 3_073_547_520, 411_616_256, 8_232_325_120],
+            [5.387021, 4.572293, 3.899943, 3.531147, 3.149769], []));
+        Interval b = fit.Parameters[2].Interval!.Value, whole = fit.Derived.Single(value => value.Name == "B").Interval!.Value;
+        Assert.InRange(b.Low, whole.Low, whole.Low * 1.3);
+        Assert.InRange(whole.Low, 18, 22);
+    }
+
     [Fact]
     public void Five_runs_and_four_parameters_are_warned_about_and_have_wide_intervals()
     {

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using MathNet.Numerics.Random;
 using Windtunnel.Laws;
 using Windtunnel.Laws.Fitting;
@@ -91,15 +92,20 @@ public sealed class FitterTests
         Assert.All(weighted.Parameters.Zip(repeated.Parameters), pair => Assert.Equal(pair.First, pair.Second, 1e-6 * pair.First));
     }
 
-    [Fact]
-    public void Five_runs_are_fitted_in_milliseconds()
+    [Theory]
+    [InlineData(5, 50)]
+    [InlineData(240, 500)]
+    public void A_fit_takes_milliseconds(int runs, double milliseconds)
     {
-        // Stated at 5 ms for the five runs and 50 ms for 240 points on an idle machine; here the margin of a busy one.
-        Fitter fitter = new(Noisy(240, 0.01), new HuberObjective());
-        fitter.Search();
-        long start = Environment.TickCount64;
-        fitter.Search();
-        Assert.InRange(Environment.TickCount64 - start, 0, 5000);
+        // Stated at 5 ms for five runs and 50 ms for 240 (windtunnel bench laws); ten times that is the margin of a busy machine.
+        Fitter fitter = new(Noisy(runs, 0.01), new HuberObjective());
+        double fastest = Enumerable.Range(0, 8).Min(_ =>
+        {
+            long start = Stopwatch.GetTimestamp();
+            fitter.Search();
+            return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        });
+        Assert.InRange(fastest, 0, milliseconds);
     }
 
     private static PointProblem Chinchilla()
