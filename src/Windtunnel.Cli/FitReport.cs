@@ -7,6 +7,8 @@ namespace Windtunnel.Cli;
 /// <summary>A fit, and what it predicts, as a person reads it.</summary>
 internal static class FitReport
 {
+    private const int MostExcluded = 30;
+
     /// <summary>Parameters, quality, warnings.</summary>
     public static void Write(Fit fit)
     {
@@ -27,17 +29,27 @@ internal static class FitReport
         FitQuality quality = fit.Quality;
         string scale = fit.Objective.Log ? $"{quality.ResidualScale:P2}" : $"{quality.ResidualScale:G4}";
         Console.WriteLine();
-        Console.WriteLine($"{quality.Rows} rows, {quality.DegreesOfFreedom} degrees of freedom; residuals {scale}; condition {quality.ConditionNumber:G3}; intervals: {bootstrap}");
-        Console.WriteLine($"objective {quality.Value:G10} ({Describe(fit.Objective)}), {quality.Status.ToString().ToLowerInvariant()} in {quality.Iterations} steps"
+        Console.WriteLine($"{Quantity.Of(quality.Rows, "row")}, {Quantity.Of(quality.DegreesOfFreedom, "degree")} of freedom; residuals {scale}; condition {quality.ConditionNumber:G3}; intervals: {bootstrap}");
+        Console.WriteLine($"objective {quality.Value:G10} ({Describe(fit.Objective)}), {Ending(quality)}"
             + (quality.NextMinimum is { } next ? $"; next minimum {next.Value:G6}" : "; no other minimum found"));
-        foreach (string warning in fit.Warnings)
+        WriteWarnings(fit.Warnings);
+        foreach (ExcludedRow row in fit.Data.Excluded.Take(MostExcluded))
         {
-            Console.WriteLine($"! {warning}");
+            Console.WriteLine(PlainText.Line($"left out: {row.Row}: {row.Reason}"));
         }
 
-        foreach (ExcludedRow row in fit.Data.Excluded)
+        if (fit.Data.Excluded.Count > MostExcluded)
         {
-            Console.WriteLine($"left out: {row.Row}: {row.Reason}");
+            Console.WriteLine($"left out: {fit.Data.Excluded.Count - MostExcluded:N0} more");
+        }
+    }
+
+    /// <summary>What a careful reader should know.</summary>
+    public static void WriteWarnings(IEnumerable<string> warnings)
+    {
+        foreach (string warning in warnings)
+        {
+            Console.WriteLine(PlainText.Line($"! {warning}"));
         }
     }
 
@@ -61,11 +73,11 @@ internal static class FitReport
     public static void Write(BackTest test)
     {
         Console.WriteLine();
-        Console.WriteLine($"back-test: {string.Join(", ", test.Rungs.Select(Quantity.Count))} hidden, fitted to the other {test.Fit.Quality.Rows} rows");
+        Console.WriteLine($"back-test: {string.Join(", ", test.Rungs.Select(Quantity.Count))} hidden, fitted to the other {Quantity.Of(test.Fit.Quality.Rows, "row")}");
         TextTable table = new("<row", "predicted", "95 % from", "to", "actual", "error");
         foreach (BackTestRow row in test.Rows)
         {
-            table.Add(row.Row, $"{row.Predicted.Value:F4}", $"{row.Predicted.Single.Low:F4}", $"{row.Predicted.Single.High:F4}", $"{row.Actual:F4}", $"{row.RelativeError:+0.00%;-0.00%}");
+            table.Add(row.Row, Value(row.Predicted.Value), Value(row.Predicted.Single.Low), Value(row.Predicted.Single.High), Value(row.Actual), $"{row.RelativeError:+0.00%;-0.00%}");
         }
 
         table.Write();
@@ -75,9 +87,20 @@ internal static class FitReport
     /// <summary>An end of an interval.</summary>
     public static string? End(double? end) => end is { } value ? double.IsInfinity(value) ? "no limit" : $"{value:G5}" : null;
 
+    /// <summary>A result or a prediction of one: losses with four decimals, what is much smaller or larger with as many digits.</summary>
+    public static string Value(double value) => Math.Abs(value) is (>= 0.01 and < 1000) or 0 ? $"{value:F4}" : $"{value:G5}";
+
+    private static string Ending(FitQuality quality) => quality.Status switch
+    {
+        FitStatus.Converged => $"converged in {Quantity.Of(quality.Iterations, "step")}",
+        FitStatus.Stalled => $"stalled after {Quantity.Of(quality.Iterations, "step")}",
+        _ => $"ran out of steps ({quality.Iterations})",
+    };
+
     private static string Signed(double value) => Math.Round(value, 4) == 0 ? "0.0000" : $"{value:+0.0000;-0.0000}";
 
-    private static string Describe(Objective objective) => objective switch
+    /// <summary>What a fit minimises.</summary>
+    public static string Describe(Objective objective) => objective switch
     {
         HuberObjective huber => $"sum of Huber, delta {huber.Delta:G3}",
         AsymmetricObjective asymmetric => $"sum of absolute residuals, {asymmetric.OverWeight:G3} times where too high",

@@ -13,9 +13,11 @@ namespace Windtunnel.Cli;
 /// </summary>
 /// <param name="Request">The law and the objective.</param>
 /// <param name="Data">Files or folders.</param>
-/// <param name="Columns">Column by quantity of the law.</param>
+/// <param name="Columns">Column by quantity of the law, or of the file of a loss curve.</param>
 internal sealed record LawWords(LawRequest Request, IReadOnlyList<string> Data, IReadOnlyDictionary<string, string> Columns)
 {
+    private static readonly string[] s_ofCurves = ["step", "loss", "lr"];
+
     /// <summary>The argument that takes these words.</summary>
     public static Argument<string[]> Argument() => new("law")
     {
@@ -25,11 +27,11 @@ internal sealed record LawWords(LawRequest Request, IReadOnlyList<string> Data, 
     };
 
     /// <summary>Sorts words into files and settings.</summary>
-    /// <exception cref="ValidationException">A setting has no value.</exception>
+    /// <exception cref="ValidationException">A setting has no value, or two.</exception>
     public static (IReadOnlyList<string> Plain, IReadOnlyList<(string Name, string Value)> Settings) Split(IReadOnlyList<string> words)
     {
         List<string> plain = [];
-        List<(string, string)> settings = [];
+        List<(string Name, string Value)> settings = [];
         for (int i = 0; i < words.Count; i++)
         {
             if (!words[i].StartsWith("--", StringComparison.Ordinal))
@@ -40,13 +42,29 @@ internal sealed record LawWords(LawRequest Request, IReadOnlyList<string> Data, 
             {
                 settings.Add((words[i][2..equals], words[i][(equals + 1)..]));
             }
+            else if (i + 1 < words.Count && !words[i + 1].StartsWith("--", StringComparison.Ordinal))
+            {
+                settings.Add((words[i][2..], words[++i]));
+            }
             else
             {
-                settings.Add((words[i][2..], i + 1 < words.Count ? words[++i] : throw new ValidationException($"{words[i]}: has no value")));
+                throw new ValidationException($"{words[i]}: has no value; say {words[i]}=true to switch something on");
             }
         }
 
-        return (plain, settings);
+        return settings.GroupBy(setting => setting.Name).FirstOrDefault(group => group.Count() > 1) is { } twice
+            ? throw new ValidationException($"--{twice.Key}: given {twice.Count()} times: {string.Join(", ", twice.Select(setting => setting.Value))}")
+            : (plain, settings);
+    }
+
+    /// <summary>Refuses options of a verb that mean nothing for what it was given.</summary>
+    /// <exception cref="ValidationException">One of them was given.</exception>
+    public static void Refuse(ParseResult parsed, string reason, params Option[] options)
+    {
+        if (options.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } given)
+        {
+            throw new ValidationException($"{given.Name}: {reason}");
+        }
     }
 
     /// <summary>Reads the words of a fit.</summary>
@@ -56,17 +74,19 @@ internal sealed record LawWords(LawRequest Request, IReadOnlyList<string> Data, 
         (IReadOnlyList<string> plain, IReadOnlyList<(string Name, string Value)> settings) = Split(words);
         string name = plain.Count > 0 ? plain[0] : throw new ValidationException($"a law is missing; there are {string.Join(", ", LawCatalog.Names)}");
         Law law = LawCatalog.Default(name);
-        HashSet<string> quantities = law is PointLaw point ? [.. point.Inputs.Select(input => input.Name), law.Output.Name] : [];
+        HashSet<string> quantities = law is PointLaw point ? [.. point.Inputs.Select(input => input.Name), law.Output.Name] : [.. s_ofCurves];
         string[] overrides = [$"law={name}", .. settings
             .Where(setting => !quantities.Contains(setting.Name))
-            .Select(setting => IsOfObjective(setting.Name) ? $"{setting.Name}={setting.Value}" : $"law.{setting.Name}={setting.Value}")];
+            .Select(setting => IsFull(setting.Name) ? $"{setting.Name}={setting.Value}" : $"law.{setting.Name}={setting.Value}")];
         return new LawWords(
             ConfigFile.Bind<LawRequest>(ConfigFile.Apply<LawRequest>(new JsonObject(), "command line", overrides), "command line"),
             [.. plain.Skip(1)],
             settings.Where(setting => quantities.Contains(setting.Name)).ToDictionary(setting => setting.Name, setting => setting.Value));
     }
 
-    private static bool IsOfObjective(string name) => name == "objective" || name.StartsWith("objective.", StringComparison.Ordinal);
+    // Settings of the law may also be written in full, where an option of the verb has the same name.
+    private static bool IsFull(string name) =>
+        name == "objective" || name.StartsWith("objective.", StringComparison.Ordinal) || name.StartsWith("law.", StringComparison.Ordinal);
 }
 
 /// <summary>What a command line asks to be fitted.</summary>

@@ -3,8 +3,11 @@ namespace Windtunnel.Cli;
 /// <summary>Numbers as a person reads them.</summary>
 internal static class Quantity
 {
-    /// <summary>1,234 or 1.23M, with k, M, B and T.</summary>
-    public static string Count(double value) => value < 10_000 ? $"{value:0.##}" : Scaled(value, ["", "k", "M", "B", "T"], 1e3);
+    /// <summary>1 row, 2 rows.</summary>
+    public static string Of(int count, string noun) => $"{count:N0} {noun}{(count == 1 ? "" : "s")}";
+
+    /// <summary>1,234 or 1.23M, with k, M, B and T; 1.23e+20 beyond.</summary>
+    public static string Count(double value) => Math.Abs(value) < 10_000 ? $"{value:0.##}" : Scaled(value, ["", "k", "M", "B", "T"], 1e3);
 
     /// <summary>Operations or operations a second: 1.23 PFLOP.</summary>
     public static string Flops(double value) => Scaled(value, [" FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP", " EFLOP", " ZFLOP"], 1e3);
@@ -21,11 +24,17 @@ internal static class Quantity
 
     private static string Scaled(double value, string[] units, double step)
     {
+        double whole = value;
         int unit = 0;
         while (Math.Abs(value) >= step * 0.9995 && unit < units.Length - 1)
         {
             value /= step;
             unit++;
+        }
+
+        if (Math.Abs(value) >= 1e5)
+        {
+            return $"{whole:0.##e+0}{units[0]}";
         }
 
         return (value >= 100 || unit == 0 ? $"{value:0}" : value >= 10 ? $"{value:0.0}" : $"{value:0.00}") + units[unit];

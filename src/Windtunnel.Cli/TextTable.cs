@@ -12,7 +12,7 @@ internal sealed class TextTable(params string[] headings)
         string[] row = new string[headings.Length];
         for (int i = 0; i < row.Length; i++)
         {
-            row[i] = cells[i] is { Length: > 0 } text ? text : "-";
+            row[i] = cells[i] is { Length: > 0 } text ? PlainText.Line(text) : "-";
         }
 
         _rows.Add(row);

@@ -7,6 +7,9 @@ namespace Windtunnel.Laws;
 /// <summary>The figure of a fit: what was measured, what the law says of it, and what it predicts.</summary>
 public static class FitFigure
 {
+    /// <summary>Of more rows than this, as many are drawn: evenly over their order on the horizontal axis, both ends among them.</summary>
+    public const int MostRows = 5000;
+
     private const int MostGroups = 6, PointsOfALine = 60;
 
     /// <summary>Draws a fit of rows.</summary>
@@ -23,21 +26,23 @@ public static class FitFigure
         Axis input = ofRuns ? new Axis("training compute 6ND", "FLOP", Log: true, Style: NumberStyle.Power)
             : ofOne ? new Axis(law.Inputs[0].Name, law.Inputs[0].Unit, Log: true, Style: NumberStyle.Count)
             : new Axis($"predicted {law.Output.Name}", law.Output.Unit, Log: true);
+        int[] drawn = Thin(rows, XOf);
         double farthest = (targets ?? []).Select(target => XOf(target.X)).Concat(rows.Select(XOf)).Max(), nearest = rows.Min(XOf);
         bool byRatio = ofRuns && rows.Select(Ratio).Distinct().Count() <= Math.Min(MostGroups, rows.Select(row => row[0]).Distinct().Count());
         IReadOnlyList<LawGroup> groups =
         [
-            .. (byRatio ? ByRatio(rows) : ofRuns ? BySize(rows) : [("measured", [.. Enumerable.Range(0, rows.Length)])]).Select(group => new LawGroup(
+            .. (byRatio ? ByRatio(rows, drawn) : ofRuns ? BySize(rows, drawn) : [("measured", drawn)]).Select(group => new LawGroup(
                 group.Name,
                 [.. group.Rows.Select(row => new LawPoint(XOf(rows[row]), fit.Data.Observed[row], law.Predict(fit.Values, rows[row]), Note: fit.Data.Labels[row]))],
                 Line(group.Rows))),
         ];
         return LawFigure.Draw(
             $"{law.Title[..1].ToUpperInvariant()}{law.Title[1..]}", input, output, groups,
-            [.. (targets ?? []).Select(target => new LawTarget(
+            [.. Thin(targets ?? [], target => XOf(target.X)).Select(i => targets![i]).Select(target => new LawTarget(
                 ofRuns ? $"{NumberLabel.Short(target.X[0], NumberStyle.Count)}, {NumberLabel.Short(target.X[1], NumberStyle.Count)} tokens" : "",
                 XOf(target.X), target.Predicted.Value, Finite(target.Predicted.Single.Low), Finite(target.Predicted.Single.High), target.Actual))],
-            law.Formula);
+            law.Formula + (drawn.Length < rows.Length ? $"; {drawn.Length:N0} of {rows.Length:N0} rows are drawn" : "")
+                + (targets?.Count > MostRows ? $"; {MostRows:N0} of {targets.Count:N0} targets are drawn" : ""));
 
         // The law through a group: at its tokens a parameter as far as the farthest target, along tokens at its typical size, along the
         // only input, or the diagonal of predicted against measured.
@@ -80,17 +85,30 @@ public static class FitFigure
     // Tokens a parameter, to three digits: token counts are rarely exact multiples.
     private static double Ratio(double[] x) => x.Length < 2 ? 0 : double.Parse($"{x[1] / x[0]:G3}");
 
-    private static IEnumerable<(string Name, int[] Rows)> ByRatio(double[][] rows) => Enumerable.Range(0, rows.Length)
+    private static IEnumerable<(string Name, int[] Rows)> ByRatio(double[][] rows, int[] drawn) => drawn
         .GroupBy(row => Ratio(rows[row]))
         .OrderBy(group => group.Key)
         .Select(group => ($"D/N = {group.Key:G3}", group.ToArray()));
 
+    // The indices of rows to draw, ascending.
+    private static int[] Thin<T>(IReadOnlyList<T> rows, Func<T, double> x)
+    {
+        int[] all = [.. Enumerable.Range(0, rows.Count)];
+        if (all.Length <= MostRows)
+        {
+            return all;
+        }
+
+        int[] sorted = [.. all.OrderBy(row => x(rows[row]))];
+        return [.. Enumerable.Range(0, MostRows).Select(i => sorted[(int)((long)i * (sorted.Length - 1) / (MostRows - 1))]).Order()];
+    }
+
     // At most a few groups of sizes, by equal steps of the logarithm where there are more.
-    private static IEnumerable<(string Name, int[] Rows)> BySize(double[][] rows)
+    private static IEnumerable<(string Name, int[] Rows)> BySize(double[][] rows, int[] drawn)
     {
         double low = Math.Log(rows.Min(row => row[0])), step = (Math.Log(rows.Max(row => row[0])) - low) / MostGroups;
         bool few = rows.Select(row => row[0]).Distinct().Count() <= MostGroups;
-        return Enumerable.Range(0, rows.Length)
+        return drawn
             .GroupBy(row => few ? rows[row][0] : Math.Min(MostGroups - 1, Math.Floor((Math.Log(rows[row][0]) - low) / step)))
             .OrderBy(group => group.Key)
             .Select(group => (few ? NumberLabel.Short(group.Key, NumberStyle.Count)

@@ -10,6 +10,7 @@ namespace Windtunnel.Laws;
 public sealed class PointTable
 {
     private const long MaxBytes = 256L << 20;
+    private const int MostNamed = 30, MostQuoted = 60;
 
     private static readonly CsvReaderOptions s_csv = new()
     {
@@ -29,6 +30,8 @@ public sealed class PointTable
         ["error"] = ["err", "err_avg17"],
         ["lr"] = ["learning_rate"],
         ["r"] = ["chinchilla"],
+        ["c"] = ["C", "flops", "compute"],
+        ["m"] = ["M", "multiplier", "tokens_per_param"],
     };
 
     private readonly IReadOnlyList<Row> _rows;
@@ -78,13 +81,15 @@ public sealed class PointTable
     /// <summary>The column that holds a quantity: as mapped, else by its own name, else by a usual other name.</summary>
     /// <param name="mapping">Column by quantity.</param>
     /// <exception cref="ValidationException">There is none.</exception>
-    public string ColumnFor(string quantity, IReadOnlyDictionary<string, string> mapping)
-    {
-        return mapping.TryGetValue(quantity, out string? named)
-            ? Columns[ColumnOf(named)]
-            : new[] { quantity }.Concat(s_aliases.GetValueOrDefault(quantity, [])).FirstOrDefault(Columns.Contains)
-                ?? throw new ValidationException($"{Source}: no column '{quantity}'; name one with --{quantity}: {string.Join(", ", Columns)}");
-    }
+    public string ColumnFor(string quantity, IReadOnlyDictionary<string, string> mapping) =>
+        FindColumn(quantity, mapping) ?? throw new ValidationException($"{Source}: no column '{quantity}'; name one with --{quantity}: {NamesOfColumns()}");
+
+    /// <summary>The column that holds a quantity, as <see cref="ColumnFor"/> finds it; null where none is mapped or has a usual name.</summary>
+    /// <param name="mapping">Column by quantity.</param>
+    /// <exception cref="ValidationException">One is mapped that is not there.</exception>
+    public string? FindColumn(string quantity, IReadOnlyDictionary<string, string> mapping) => mapping.TryGetValue(quantity, out string? named)
+        ? Columns[ColumnOf(named)]
+        : new[] { quantity }.Concat(s_aliases.GetValueOrDefault(quantity, [])).FirstOrDefault(Columns.Contains);
 
     /// <summary>The rows as inputs and output of a law. Runs that diverged or did not finish are left out, and listed.</summary>
     /// <param name="mapping">Column by quantity; quantities that are not mapped go by their usual names.</param>
@@ -134,6 +139,9 @@ public sealed class PointTable
         return [.. _rows.Select(row => row.Cells[index])];
     }
 
+    /// <summary>What stands in a cell, as a message may quote it.</summary>
+    public static string Quote(string text) => text.Length <= MostQuoted ? $"'{text}'" : $"'{text[..MostQuoted]}...'";
+
     private static PointTable ReadCsv(string path)
     {
         FileInfo file = new(path);
@@ -155,7 +163,7 @@ public sealed class PointTable
 
             if (columns.GroupBy(column => column).FirstOrDefault(group => group.Count() > 1) is { } twice)
             {
-                throw new InvalidDataException($"{path}: line 1: column '{twice.Key}' is there twice");
+                throw new InvalidDataException($"{path}: line 1: column {Quote(twice.Key)} is there twice");
             }
 
             List<Row> rows = [];
@@ -191,7 +199,7 @@ public sealed class PointTable
     {
         string state = status < 0 ? "completed" : row.Cells[status];
         string loss = row.Cells[output];
-        return state is not ("completed" or "finished" or "") ? $"its status is {state}"
+        return state is not ("completed" or "finished" or "") ? $"its status is {(state.Length <= MostQuoted ? state : Quote(state))}"
             : loss.Length == 0 ? "it has no result"
             : double.TryParse(loss, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && !double.IsFinite(value) ? $"it diverged: its result is {loss}"
             : null;
@@ -201,7 +209,7 @@ public sealed class PointTable
     {
         string cell = row.Cells[column];
         return !double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) || !double.IsFinite(value)
-            ? throw new InvalidDataException($"{Source}: {row.Label}: {Columns[column]}: '{cell}' is not a number")
+            ? throw new InvalidDataException($"{Source}: {row.Label}: {Columns[column]}: {Quote(cell)} is not a number")
             : quantity.Positive && value <= 0
                 ? throw new InvalidDataException($"{Source}: {row.Label}: {Columns[column]}: {cell} must be positive")
                 : value;
@@ -210,8 +218,11 @@ public sealed class PointTable
     private int ColumnOf(string name)
     {
         int index = Columns.ToList().IndexOf(name);
-        return index >= 0 ? index : throw new ValidationException($"{Source}: no column '{name}'; it has {string.Join(", ", Columns)}");
+        return index >= 0 ? index : throw new ValidationException($"{Source}: no column {Quote(name)}; it has {NamesOfColumns()}");
     }
+
+    private string NamesOfColumns() =>
+        string.Join(", ", Columns.Take(MostNamed)) + (Columns.Count > MostNamed ? $", and {Columns.Count - MostNamed:N0} more" : "");
 
     /// <param name="Label">How messages name the row: a line of the file, the id of a run.</param>
     private sealed record Row(string Label, string[] Cells);

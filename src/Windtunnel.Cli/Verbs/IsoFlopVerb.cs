@@ -49,8 +49,8 @@ internal static class IsoFlopVerb
 
         budgets.Write();
         int thin = analysis.Budgets.Count(budget => budget.Sizes < 3);
-        Console.WriteLine(thin > 0 ? $"{thin} computes with fewer than three sizes are not shown; --tolerance joins computes that are nearly equal\n" : "");
-        double[] at = parsed.GetValue(s_at) ?? [];
+        Console.WriteLine(thin > 0 ? $"{Quantity.Of(thin, "compute")} with fewer than three sizes not shown; --tolerance joins computes that are nearly equal\n" : "");
+        double[] at = [.. (parsed.GetValue(s_at) ?? []).Select(flops => flops > 0 && double.IsFinite(flops) ? flops : throw new ValidationException($"--at {flops}: must be a positive number of operations"))];
         TextTable lines = new(["<N = k C^a", "a", "95 % from", "to", "R2", "optima", .. at.Select(flops => $"N at {flops:0.##e+0}")]);
         Add("1: envelope", analysis.Envelope, errors: false);
         Add("2: parabola", analysis.Parabola);
@@ -84,7 +84,7 @@ internal static class IsoFlopVerb
             string column = table.ColumnFor(quantity, parsed.GetValue(option) is { } named ? new Dictionary<string, string> { [quantity] = named } : []);
             IReadOnlyList<double> values = table.Numbers(column);
             int bad = values.ToList().FindIndex(value => !(double.IsFinite(value) && value > 0));
-            return bad < 0 ? values : throw new InvalidDataException($"{table.Source}: {column}: '{table.Texts(column)[bad]}' is not a positive number; --where leaves rows out");
+            return bad < 0 ? values : throw new InvalidDataException($"{table.Source}: {column}: {PointTable.Quote(table.Texts(column)[bad])} is not a positive number; --where leaves rows out");
         }
     }
 }

@@ -45,7 +45,7 @@ internal static class LawsVerb
         Console.WriteLine($"{LawCatalog.NameOf(law)}: {law.Title}");
         Console.WriteLine($"  {law.Formula}");
         Console.WriteLine($"  source     {law.Source}");
-        Console.WriteLine($"  objective  {law.Objective}");
+        Console.WriteLine($"  objective  {FitReport.Describe(law.Objective)}");
         Console.WriteLine();
         TextTable table = new("<", "<name", "<unit", "<meaning");
         table.Add("output", law.Output.Name, law.Output.Unit, law.Output.Meaning);

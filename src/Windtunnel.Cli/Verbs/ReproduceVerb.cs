@@ -36,6 +36,7 @@ internal static class ReproduceVerb
             ?? throw new ValidationException($"'{name}' is not a study; there are {string.Join(", ", PublishedStudy.All.Select(each => each.Name))}");
         if (parsed.GetValue(s_trainSet) is not { } trainSet)
         {
+            LawWords.Refuse(parsed, "says which model of gadre to predict, and needs --train-set", s_evalSet, s_size, s_multiplier);
             return Compare(study.Name, study.Source, study.Run(folder));
         }
 

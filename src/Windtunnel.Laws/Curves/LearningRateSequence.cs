@@ -153,6 +153,32 @@ public sealed class LearningRateSequence
         return new LearningRateSequence(sequence, warmup);
     }
 
+    /// <summary>A schedule from a table with the columns <c>step</c> and <c>lr</c>, as <see cref="Interpolated"/>; of rows that repeat a step the last counts.</summary>
+    /// <param name="warmup">How many of the first entries rise.</param>
+    /// <param name="mapping">Column by quantity, where columns are named otherwise.</param>
+    /// <exception cref="ValidationException">A column is missing, or no step lies after the warm-up.</exception>
+    /// <exception cref="InvalidDataException">A cell is no step, or no rate.</exception>
+    public static LearningRateSequence Read(PointTable table, int warmup, IReadOnlyDictionary<string, string> mapping)
+    {
+        string stepColumn = table.ColumnFor("step", mapping), rateColumn = table.ColumnFor("lr", mapping);
+        SortedDictionary<int, double> rates = [];
+        foreach ((int row, (double step, double rate)) in table.Numbers(stepColumn).Zip(table.Numbers(rateColumn)).Index())
+        {
+            if (step != Math.Floor(step) || step is not (>= 0 and < StepsMax))
+            {
+                throw new InvalidDataException(
+                    $"{table.Source}: {table.Labels[row]}: {stepColumn}: {PointTable.Quote(table.Texts(stepColumn)[row])} is not a whole number from 0 to {StepsMax - 1}");
+            }
+
+            rates[(int)step] = rate >= 0 && double.IsFinite(rate)
+                ? rate
+                : throw new InvalidDataException(
+                    $"{table.Source}: {table.Labels[row]}: {rateColumn}: {PointTable.Quote(table.Texts(rateColumn)[row])} is not a learning rate, a number from zero up");
+        }
+
+        return Interpolated([.. rates.Keys], [.. rates.Values], warmup);
+    }
+
     /// <summary>S1(s) = sum of the rates of steps 0 to s.</summary>
     /// <param name="steps">Where it is wanted; ascending, up to <see cref="Last"/>.</param>
     public double[] Areas(IReadOnlyList<int> steps, WarmupHandling warmup)

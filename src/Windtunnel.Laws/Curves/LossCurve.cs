@@ -106,7 +106,7 @@ public sealed class LossCurve
             IReadOnlyList<string> texts = table.Texts(column);
             return table.Numbers(column).Select((value, row) => double.IsFinite(value) || (mayBeEmpty && texts[row].Length == 0)
                 ? value
-                : throw new InvalidDataException($"{path}: {table.Labels[row]}: {column}: '{texts[row]}' is not a number"));
+                : throw new InvalidDataException($"{path}: {table.Labels[row]}: {column}: {PointTable.Quote(texts[row])} is not a number"));
         }
     }
 
