@@ -10,38 +10,43 @@ namespace Windtunnel.Laws;
 /// <remarks>A law is one file: a positional record of its options that derives from <see cref="PointLaw"/> or <see cref="CurveLaw"/>, and one line here.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(ChinchillaLaw), "chinchilla")]
+[JsonDerivedType(typeof(AnnealingLaw), "annealing")]
+[JsonDerivedType(typeof(MultiPowerLaw), "multi-power")]
+[JsonDerivedType(typeof(OverTrainingLaw), "over-training")]
+[JsonDerivedType(typeof(DownstreamErrorLaw), "downstream")]
+[JsonDerivedType(typeof(DataConstrainedLaw), "data-constrained")]
+[JsonDerivedType(typeof(ModelDataLaw), "minicpm")]
+[JsonDerivedType(typeof(BatchSizeLaw), "batch-size")]
+[JsonDerivedType(typeof(HyperparameterLaw), "hyperparameter")]
+[JsonDerivedType(typeof(PowerLaw), "power")]
 public abstract record Law
 {
     /// <summary>One line that says what the law relates.</summary>
-    [JsonIgnore]
     public abstract string Title { get; }
 
     /// <summary>The formula, in the names of <see cref="Parameters"/>.</summary>
-    [JsonIgnore]
     public abstract string Formula { get; }
 
     /// <summary>Paper and equation, and where this differs from it.</summary>
-    [JsonIgnore]
     public abstract string Source { get; }
 
     /// <summary>What is predicted, with its unit.</summary>
-    [JsonIgnore]
     public abstract Quantity Output { get; }
 
     /// <summary>The parameters: first the coefficients, in the order of the columns, then the shapes.</summary>
-    [JsonIgnore]
     public abstract IReadOnlyList<Parameter> Parameters { get; }
 
     /// <summary>What the published fit minimises; the default of a fit.</summary>
-    [JsonIgnore]
     public virtual Objective Objective => new HuberObjective();
 
     /// <summary>What follows from the parameters and is worth an interval of its own: optimal ratios, exponents of the optimum.</summary>
-    [JsonIgnore]
     public virtual IReadOnlyList<DerivedQuantity> Derived => [];
 
-    /// <summary>How many of the parameters are coefficients.</summary>
+    /// <summary>Parameters that are given rather than fitted: those of a base law that is taken from elsewhere. A pin overrides the value.</summary>
     [JsonIgnore]
+    public virtual IReadOnlyDictionary<string, double> Given => new Dictionary<string, double>();
+
+    /// <summary>How many of the parameters are coefficients.</summary>
     public int Coefficients => Parameters.Count(parameter => parameter.Kind == ParameterKind.Coefficient);
 }
 
@@ -49,7 +54,6 @@ public abstract record Law
 public abstract record PointLaw : Law
 {
     /// <summary>The inputs, in the order of x.</summary>
-    [JsonIgnore]
     public abstract IReadOnlyList<Quantity> Inputs { get; }
 
     /// <summary>The columns f_j(x; s) of one row.</summary>

@@ -53,10 +53,16 @@ public sealed record RunInit(string Path, string Sha256)
 /// <param name="Key">What its content depends on, hashed.</param>
 public sealed record RunData(string Folder, string Key);
 
+/// <summary>How large a run's model is.</summary>
+/// <param name="Parameters">All parameters, embeddings included.</param>
+/// <param name="NonEmbedding">Without token and position embeddings, and without an untied output projection.</param>
+public sealed record RunModel(long Parameters, long NonEmbedding);
+
 /// <summary>The record <c>run.json</c> of a run folder: who, from what, how it ended.</summary>
 /// <param name="Id">The name of the folder.</param>
 /// <param name="Init">The weights it started from; null where it drew its own.</param>
 /// <param name="Data">What it trains on, so that it can go on without the corpus.</param>
+/// <param name="Model">How large its model is.</param>
 /// <param name="GitSha">The commit of the repository around the working folder, if any.</param>
 /// <param name="Summary">Final metrics by name; NaN and infinities are written as strings.</param>
 public sealed record RunRecord(
@@ -68,6 +74,7 @@ public sealed record RunRecord(
     RunParent? Parent = null,
     RunInit? Init = null,
     RunData? Data = null,
+    RunModel? Model = null,
     string? Host = null,
     string? GitSha = null,
     string? ToolVersion = null,

@@ -29,6 +29,8 @@ public static partial class RunTable
         ("status", row => row.Status),
         ("parent", row => row.Record?.Parent?.Run),
         ("created", row => row.Record?.Created),
+        ("params", row => row.Record?.Model?.Parameters),
+        ("params_non_embedding", row => row.Record?.Model?.NonEmbedding),
         ("steps", row => row.Last?.Step),
         ("tokens", row => row.Last?.Tokens),
         ("flops", row => row.Last?.Flops),
@@ -77,20 +79,12 @@ public static partial class RunTable
             .ThenBy(row => row.Id, StringComparer.Ordinal)];
     }
 
-    /// <summary>Rows that meet a condition such as <c>status=completed</c>, <c>val_loss&lt;3.2</c> or <c>name~llama</c> (contains).</summary>
+    /// <summary>Rows that meet a condition, as <see cref="RowCondition"/> reads it.</summary>
     /// <exception cref="ValidationException">The condition cannot be read, or compares a number with text.</exception>
     public static IReadOnlyList<RunRow> Where(IEnumerable<RunRow> rows, string condition)
     {
-        Match match = Condition().Match(condition);
-        if (!match.Success)
-        {
-            throw new ValidationException($"'{condition}' is not a condition; write column=value, with one of = != < <= > >= ~");
-        }
-
-        (string column, string relation, string text) = (match.Groups[1].Value, match.Groups[2].Value, match.Groups[3].Value);
-        return [.. rows.Where(row => Value(row, column) is { } value && (relation == "~"
-            ? value.ToString()!.Contains(text, StringComparison.OrdinalIgnoreCase)
-            : Holds(Compare(value, text, condition), relation)))];
+        RowCondition parsed = RowCondition.Parse(condition);
+        return [.. rows.Where(row => parsed.Holds(Value(row, parsed.Column)))];
     }
 
     /// <summary>How a run stands: as its record says, but <c>killed</c> where that says running and no process holds the run.</summary>
@@ -139,30 +133,6 @@ public static partial class RunTable
         return names.Select(name => ValidationMetric().Match(name)).Where(match => match.Success)
             .Select(match => match.Groups[1].Value).Order(StringComparer.Ordinal).FirstOrDefault();
     }
-
-    private static int Compare(IComparable value, string text, string condition)
-    {
-        return value switch
-        {
-            string name => string.CompareOrdinal(name, text),
-            DateTimeOffset time when DateTimeOffset.TryParse(text, null, System.Globalization.DateTimeStyles.AssumeUniversal, out DateTimeOffset other) => time.CompareTo(other),
-            long or double when double.TryParse(text, out double number) => Convert.ToDouble(value).CompareTo(number),
-            _ => throw new ValidationException($"'{condition}': '{text}' cannot be compared with {value}"),
-        };
-    }
-
-    private static bool Holds(int order, string relation) => relation switch
-    {
-        "=" => order == 0,
-        "!=" => order != 0,
-        "<" => order < 0,
-        "<=" => order <= 0,
-        ">" => order > 0,
-        _ => order >= 0,
-    };
-
-    [GeneratedRegex(@"\A\s*([a-z_]+)\s*(=|!=|<=|>=|<|>|~)\s*([^=].*?)\s*\z")]
-    private static partial Regex Condition();
 
     [GeneratedRegex(@"\Aval/([^/]+)/(loss|bpb)\z")]
     private static partial Regex ValidationMetric();

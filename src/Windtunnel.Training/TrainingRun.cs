@@ -245,10 +245,12 @@ public sealed class TrainingRun : IDisposable
     {
         RunFolder folder = RunFolder.Create(places.Runs, config.Name, places.RunId);
         folder.WriteConfig(config, origin.Text, origin.Overrides);
+        ModelCounts counts = config.Model.Count();
         RunRecord record = RunRecord.Start(folder, config.Name, config.Seed, parent) with
         {
             Init = init,
             Data = new RunData(Path.GetFullPath(data.Folder), data.Manifest.Key),
+            Model = new RunModel(counts.Total, counts.NonEmbedding),
         };
         return Open(folder, record, config, data, listener, isNew: true, prepare);
     }

@@ -60,7 +60,6 @@ public sealed record AsymmetricObjective(double OverWeight = 10, bool Log = true
     // Rounded off within this distance of zero, so that there is a slope to follow: the sum changes by less than this times the weights.
     private const double Corner = 1e-9;
 
-    [JsonIgnore]
     private double Rounding { get; init; } = Corner;
 
     /// <inheritdoc/>
