@@ -21,6 +21,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("tokenizer", "encode")]
     [InlineData("doctor")]
     [InlineData("optimizers")]
+    [InlineData("tune")]
     [InlineData("reproduce")]
     [InlineData("bench")]
     [InlineData("bench", "optimizers")]
