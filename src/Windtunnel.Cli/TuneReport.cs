@@ -10,18 +10,27 @@ internal static class TuneReport
     /// <summary>Every cell with the least that its tuning takes, and all that it may take.</summary>
     public static void WritePlan(Sweep sweep)
     {
-        TextTable table = new("<cell", "tokens a run", "FLOP a run", "runs at least", "at most", "FLOP at least", "<start", "<grid");
+        TextTable table = new("<cell", "tokens a run", "FLOP a run", "runs at least", "at most", "FLOP at least");
         double total = 0;
         foreach (Cell cell in sweep.Cells)
         {
             long repeats = sweep.Seeds.Count - 1, least = 1 + cell.Grid.Neighbours(cell.Start).Count() + repeats;
             total += least * cell.Flops;
             table.Add(
-                cell.ToString(), Quantity.Count(cell.Tokens), Quantity.Flops(cell.Flops), $"{least}", $"{cell.Grid.Count + repeats:N0}", Quantity.Flops(least * cell.Flops),
-                cell.Grid.Describe(cell.Start), string.Join("; ", cell.Grid.Axes.Where(axis => axis.Values.Count > 1).Select(axis => $"{axis.Key} {string.Join(", ", axis.Values)}")));
+                cell.ToString(), Quantity.Count(cell.Tokens), Quantity.Flops(cell.Flops), $"{least}", $"{cell.Grid.Count + repeats:N0}", Quantity.Flops(least * cell.Flops));
         }
 
         table.Write();
+        Console.WriteLine();
+        foreach (Cell cell in sweep.Cells.DistinctBy(cell => cell.Optimizer))
+        {
+            Console.WriteLine($"{cell.Optimizer} from {cell.Grid.Describe(cell.Start)}");
+            foreach (Axis axis in cell.Grid.Axes)
+            {
+                Console.WriteLine($"  {axis.Key} {string.Join(", ", axis.Values)}");
+            }
+        }
+
         Console.WriteLine();
         Console.WriteLine(
             $"{sweep.Cells.Count} cells, baseline {sweep.Baseline}, tolerance {sweep.Tolerance:r} nats, seeds {string.Join(", ", sweep.Seeds)}; at least {Quantity.Flops(total)} in all");

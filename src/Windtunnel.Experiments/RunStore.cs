@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text;
@@ -18,6 +19,7 @@ namespace Windtunnel.Experiments;
 public sealed class RunStore(RunPlaces places, ITrainingListener listener)
 {
     private readonly Dictionary<string, (string Key, int Vocabulary)> _data = [];
+    private readonly ConcurrentDictionary<string, Lock> _training = [];
 
     /// <summary>Where runs and data are.</summary>
     public RunPlaces Places => places;
@@ -54,18 +56,21 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
     /// <returns>How it ended; null where it was stopped, and can go on.</returns>
     public RunOutcome? Train(RunConfig config, StopSignal stop)
     {
-        if (Find(config) is { } known)
-        {
-            return known;
-        }
-
         string id = IdOf(config);
-        using (TrainingRun run = Open(config, id))
+        lock (_training.GetOrAdd(id, _ => new Lock()))
         {
-            run.Train(stop);
-        }
+            if (Find(config) is { } known)
+            {
+                return known;
+            }
 
-        return Find(config);
+            using (TrainingRun run = Open(config, id))
+            {
+                run.Train(stop);
+            }
+
+            return Find(config);
+        }
     }
 
     private TrainingRun Open(RunConfig config, string id)
@@ -110,13 +115,16 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
     private (string Key, int Vocabulary) DataOf(DataOptions data)
     {
         string options = ConfigFile.ToYaml(data);
-        if (!_data.TryGetValue(options, out (string Key, int Vocabulary) known))
+        lock (_data)
         {
-            using Dataset dataset = Dataset.Prepare(data, places.Data, listener.Noticed);
-            _data[options] = known = (dataset.Manifest.Key, dataset.Manifest.VocabularySize);
-        }
+            if (!_data.TryGetValue(options, out (string Key, int Vocabulary) known))
+            {
+                using Dataset dataset = Dataset.Prepare(data, places.Data, listener.Noticed);
+                _data[options] = known = (dataset.Manifest.Key, dataset.Manifest.VocabularySize);
+            }
 
-        return known;
+            return known;
+        }
     }
 }
 

@@ -80,11 +80,13 @@ public sealed class Sweep
         {
             Axis[] axes = [.. (tuning.Grid ?? []).Select(axis => new Axis(axis.Key, [.. axis.Value.Select(value => value.ToJsonString())]))];
             List<string> words = [.. options.Overrides ?? [], .. (tuning.Start ?? []).Select(setting => $"{setting.Key}={setting.Value?.ToJsonString() ?? "null"}")];
+            Settings settings = new(run, source, words, seed);
+            GridPoint start = Named(name, () => settings.Find(axes));
             Cell[] own =
             [
                 .. from cell in tuning.Cells ?? options.Cells ?? [new CellOptions()]
                    from ratio in cell.Ratios ?? [1]
-                   select Named(name, () => new Cell(name, cell.Size, ratio, new Settings(run, source, words, seed), axes, options.Tolerance, options.RunsMax)),
+                   select Named(name, () => new Cell(name, cell.Size, ratio, settings, axes, start, options.Tolerance, options.RunsMax)),
             ];
             Named(name, () => RequireUsable(own, axes));
             cells.AddRange(own);
@@ -157,6 +159,20 @@ internal sealed record Settings(JsonObject Run, string Source, IReadOnlyList<str
 {
     public RunConfig Bind(IEnumerable<string> more) =>
         ConfigFile.Bind<RunConfig>(ConfigFile.Apply<RunConfig>(Run, Source, [.. Overrides, .. more]), Source) with { Seed = Seed };
+
+    /// <summary>The point that these settings are, whatever they leave to defaults and presets.</summary>
+    /// <exception cref="ValidationException">An axis does not have their value.</exception>
+    public GridPoint Find(IReadOnlyList<Axis> axes)
+    {
+        string wanted = ConfigFile.ToYaml(Bind([]));
+        return new GridPoint([.. axes.Select(IndexOf)]);
+
+        int IndexOf(Axis axis)
+        {
+            int index = axis.Values.ToList().FindIndex(value => ConfigFile.ToYaml(Bind([$"{axis.Key}={value}"])) == wanted);
+            return index >= 0 ? index : throw new ValidationException($"grid.{axis.Key}: none of {string.Join(", ", axis.Values)} is the start's; add it, or change the start");
+        }
+    }
 }
 
 /// <summary>One optimizer at one size and length: what a coordinate descent tunes.</summary>
@@ -168,20 +184,16 @@ public sealed class Cell
     private readonly Settings _settings;
     private readonly Dictionary<GridPoint, ValidationException?> _problems = [];
 
-    internal Cell(string optimizer, string? size, double ratio, Settings settings, IReadOnlyList<Axis> axes, double tolerance, int runsMax)
+    internal Cell(string optimizer, string? size, double ratio, Settings settings, IReadOnlyList<Axis> axes, GridPoint start, double tolerance, int runsMax)
     {
         if (!(ratio > 0))
         {
             throw new ValidationException($"cells: ratio {ratio} must be positive");
         }
 
-        (Optimizer, Ratio) = (optimizer, ratio);
+        (Optimizer, Size, Ratio, Start) = (optimizer, size ?? "", ratio, start);
         _settings = size is null ? settings : settings with { Overrides = [.. settings.Overrides, $"model.size=\"{size}\""] };
         Grid = new Grid(axes, Exists);
-        RunConfig start = _settings.Bind([]);
-        Size = size ?? "";
-        string wanted = ConfigFile.ToYaml(start);
-        Start = new GridPoint([.. axes.Select(axis => IndexOf(axis, wanted))]);
         RunConfig first = Resolve(Start);
         Tokens = first.TotalSteps * first.Training.TokensAStep;
         Flops = Tokens * first.Model.Count().TrainingFlopsAToken(first.Training.SequenceLength);
@@ -251,19 +263,6 @@ public sealed class Cell
         }
 
         return problem is null;
-    }
-
-    private int IndexOf(Axis axis, string start)
-    {
-        for (int i = 0; i < axis.Values.Count; i++)
-        {
-            if (ConfigFile.ToYaml(_settings.Bind([$"{axis.Key}={axis.Values[i]}"])) == start)
-            {
-                return i;
-            }
-        }
-
-        throw new ValidationException($"grid.{axis.Key}: none of {string.Join(", ", axis.Values)} is the start's; add it, or change the start");
     }
 
     // The length is not known yet: a schedule that counts steps must not be held against the default one.

@@ -1,18 +1,29 @@
+using System.Collections.Concurrent;
 using Windtunnel.Experiments.Tuning;
 using Windtunnel.Training;
 
 namespace Windtunnel.Experiments;
 
-/// <summary>Runs a sweep, one run at a time: tunes each cell, then repeats its best with the other seeds.</summary>
+/// <summary>Runs a sweep: tunes each cell, then repeats its best with the other seeds.</summary>
 /// <param name="sweep">What to run.</param>
 /// <param name="train">
 /// Trains a configuration or finds its result; null where it was stopped, and then for every configuration without a result.
 /// </param>
-/// <param name="progress">Is told of each run before and after.</param>
+/// <param name="progress">Is told of each run before and after, one at a time.</param>
 public sealed class SweepRunner(Sweep sweep, Func<RunConfig, RunOutcome?> train, Action<SweepProgress>? progress = null)
 {
-    /// <summary>Goes through all cells; after a stop, the results of later cells are still collected.</summary>
-    public SweepResults Run() => new(sweep, [.. sweep.Cells.Select(Run)]);
+    private readonly Lock _telling = new();
+
+    /// <summary>Goes through all cells in order; after a stop, the results of later cells are still collected.</summary>
+    /// <param name="workers">How many cells are tuned at once: with one thread a run, small models train faster side by side.</param>
+    public SweepResults Run(int workers = 1)
+    {
+        CellResult[] results = new CellResult[sweep.Cells.Count];
+        Parallel.ForEach(
+            Partitioner.Create(Enumerable.Range(0, results.Length), EnumerablePartitionerOptions.NoBuffering),
+            new ParallelOptions { MaxDegreeOfParallelism = workers }, i => results[i] = Run(sweep.Cells[i]));
+        return new SweepResults(sweep, results);
+    }
 
     private CellResult Run(Cell cell)
     {
@@ -31,15 +42,23 @@ public sealed class SweepRunner(Sweep sweep, Func<RunConfig, RunOutcome?> train,
 
         double? Train(Descent now, GridPoint point, ulong seed)
         {
-            progress?.Invoke(new SweepProgress(cell, now, losses, point, seed, Outcome: null));
+            Tell(now, point, seed, outcome: null);
             if (train(cell.Config(point, seed)) is not { } outcome)
             {
                 return null;
             }
 
             runs.Add(new SweepRun(point, seed, outcome));
-            progress?.Invoke(new SweepProgress(cell, now, losses, point, seed, outcome));
+            Tell(now, point, seed, outcome);
             return outcome.LossNats;
+        }
+
+        void Tell(Descent now, GridPoint point, ulong seed, RunOutcome? outcome)
+        {
+            lock (_telling)
+            {
+                progress?.Invoke(new SweepProgress(cell, now, losses, point, seed, outcome));
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ internal static class TuneVerb
     private static readonly Argument<string[]> s_words = ConfigWords.Argument();
     private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption();
     private static readonly Option<double?> s_minutes = new("--budget-minutes") { Description = "stop after so long; the same command goes on from there", HelpName = "M" };
+    private static readonly Option<int> s_workers = new("--workers") { Description = "cells tuned at once; with threads: 1 in the sweep, one for each core", DefaultValueFactory = _ => 1, HelpName = "N" };
     private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "print what would be run, and run nothing" };
 
     public static Command Command
@@ -24,10 +25,10 @@ internal static class TuneVerb
             s_words.Description = "a sweep file, and settings of it such as --tolerance=5e-3";
             Verb tune = new("tune", "tune optimizers by coordinate descent over a grid, then compare them; finished runs are never repeated", """
                 windtunnel tune configs/sweeps/dotnet-docs-optimizers.yaml --dry-run
-                windtunnel tune configs/sweeps/dotnet-docs-optimizers.yaml --budget-minutes 60
+                windtunnel tune configs/sweeps/dotnet-docs-optimizers.yaml --workers 2 --budget-minutes 60
                 windtunnel tune configs/sweeps/study-phase-1.yaml --overrides=["data.corpus={type: files, path: my-text}"] --dry-run
                 """)
-            { s_words, s_minutes, s_runs, s_data, s_dryRun };
+            { s_words, s_workers, s_minutes, s_runs, s_data, s_dryRun };
             tune.SetAction(Run);
             return tune;
         }
@@ -49,11 +50,18 @@ internal static class TuneVerb
             throw new ValidationException($"--budget-minutes {minutes}: must be positive");
         }
 
+        int workers = parsed.GetValue(s_workers);
+        if (workers is < 1 or > 1024)
+        {
+            throw new ValidationException($"--workers {workers}: must lie between 1 and 1024");
+        }
+
         RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         using StopSignal stop = StopSignal.Listen();
         using Timer? timer = minutes is { } budget ? new Timer(_ => stop.Request(TimeIsUp), null, TimeSpan.FromMinutes(budget), Timeout.InfiniteTimeSpan) : null;
         RunStore store = new(places, new Notices());
-        SweepResults results = new SweepRunner(sweep, config => stop.ExitCode is null ? store.Train(config, stop) : store.Find(config), new ProgressLines(sweep).Show).Run();
+        SweepRunner runner = new(sweep, config => stop.ExitCode is null ? store.Train(config, stop) : store.Find(config), new ProgressLines(sweep).Show);
+        SweepResults results = runner.Run(workers);
         string csv = Path.Combine(places.Runs, $"{sweep.Name}.csv");
         Directory.CreateDirectory(places.Runs);
         AtomicFile.WriteText(csv, results.ToCsv());
@@ -71,35 +79,27 @@ internal static class TuneVerb
     // A budget that is spent is no failure; the value only has to differ from those of signals.
     private const int TimeIsUp = 1;
 
-    /// <summary>A line for each run that has been trained now.</summary>
+    /// <summary>A line for each run.</summary>
     private sealed class ProgressLines(Sweep sweep)
     {
         private readonly Stopwatch _clock = Stopwatch.StartNew();
-        private TimeSpan _started;
-        private Cell? _cell;
+        private readonly int _width = sweep.Cells.Max(cell => cell.ToString().Length);
 
         public void Show(SweepProgress at)
         {
             if (at.Outcome is not { } outcome)
             {
-                _started = _clock.Elapsed;
                 return;
             }
 
-            if (_cell != at.Cell)
-            {
-                _cell = at.Cell;
-                Console.WriteLine();
-                Console.WriteLine($"{at.Cell} (cell {sweep.Cells.ToList().IndexOf(at.Cell) + 1} of {sweep.Cells.Count}), {Quantity.Count(at.Cell.Tokens)} tokens a run");
-            }
-
-            double best = at.Losses.Values.Append(at.Seed == sweep.Seeds[0] ? outcome.LossNats : double.PositiveInfinity).Min();
+            Cell cell = at.Cell;
+            bool tunes = at.Seed == sweep.Seeds[0];
+            double best = at.Losses.Values.Append(tunes ? outcome.LossNats : double.PositiveInfinity).Min();
             int left = at.Descent.Missing.Count(point => point != at.Point && !at.Losses.ContainsKey(point));
-            string what = at.Seed == sweep.Seeds[0] ? at.Cell.Grid.Describe(at.Point) : $"best, seed {at.Seed}";
-            string around = at.Point == at.Descent.Baseline ? "" : $"around {at.Cell.Grid.Describe(at.Descent.Baseline)}";
+            string loss = double.IsFinite(outcome.LossNats) ? $"{outcome.LossNats:F4}" : "diverged";
             Console.WriteLine(
-                $"  {at.Losses.Count + 1,3} {what,-44} {(double.IsFinite(outcome.LossNats) ? $"{outcome.LossNats:F4}" : "diverged"),8}  best {best:F4}  "
-                + $"took {Quantity.Time(outcome.WallSeconds)}  {left} left {around}  [{Quantity.Time(_clock.Elapsed.TotalSeconds)}, this one {Quantity.Time((_clock.Elapsed - _started).TotalSeconds)}]");
+                $"{Quantity.Time(_clock.Elapsed.TotalSeconds),8}  {cell.ToString().PadRight(_width)}  {loss,8}  best {best:F4}  {Quantity.Time(outcome.WallSeconds),5}  "
+                + (tunes ? $"run {at.Losses.Count + 1}, {left} left of this round: {cell.Grid.Describe(at.Point)}" : $"the best again, seed {at.Seed}"));
         }
     }
 
