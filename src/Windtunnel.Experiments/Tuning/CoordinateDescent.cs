@@ -6,8 +6,8 @@ namespace Windtunnel.Experiments.Tuning;
 /// its loss is within a tolerance of the best.
 /// </summary>
 /// <remarks>
-/// What to run next follows from the grid, the start and the losses so far, and from nothing else: a descent that was stopped goes
-/// on where it was, whoever ran the configurations, and in whatever order.
+/// What to run next follows from the grid, the start and the losses of the rounds so far, and from nothing else: whoever runs the
+/// configurations of a round, and in whatever order. A descent that was stopped is replayed by finding what has been run.
 /// </remarks>
 /// <param name="grid">What may be tried.</param>
 /// <param name="start">The first baseline.</param>
@@ -22,7 +22,10 @@ public sealed class CoordinateDescent(Grid grid, GridPoint start, double toleran
     public Grid Grid { get; } = grid;
 
     /// <summary>Where the descent stands.</summary>
-    /// <param name="losses">Final losses by configuration; infinite, or not a number, where a run diverged, which counts as run.</param>
+    /// <param name="losses">
+    /// Final losses by configuration, of whole rounds: all that was missing has run. Infinite, or not a number, where a run diverged,
+    /// which counts as run.
+    /// </param>
     public Descent At(IReadOnlyDictionary<GridPoint, double> losses)
     {
         if (!losses.ContainsKey(start))
@@ -46,9 +49,9 @@ public sealed class CoordinateDescent(Grid grid, GridPoint start, double toleran
             isOptimum && finite.Length > 0);
     }
 
-    /// <summary>Runs what is missing until the descent ends, or a run is refused.</summary>
-    /// <param name="evaluate">The final loss of a configuration; null to stop here.</param>
-    /// <param name="losses">Receives each loss; may hold some already.</param>
+    /// <summary>Runs round after round until the descent ends, or a run is refused.</summary>
+    /// <param name="evaluate">The final loss of a configuration, found or run; null to stop here.</param>
+    /// <param name="losses">Receives each loss; empty.</param>
     public Descent Run(Func<Descent, GridPoint, double?> evaluate, Dictionary<GridPoint, double> losses)
     {
         while (true)
@@ -63,7 +66,7 @@ public sealed class CoordinateDescent(Grid grid, GridPoint start, double toleran
             {
                 if (evaluate(now, point) is not { } loss)
                 {
-                    return At(losses);
+                    return At(losses) with { Baseline = now.Baseline, Missing = [.. now.Missing.Where(each => !losses.ContainsKey(each))], IsOptimum = false };
                 }
 
                 losses[point] = loss;

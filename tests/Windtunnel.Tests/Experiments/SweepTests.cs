@@ -22,7 +22,7 @@ public sealed class SweepTests : IDisposable
             start: {optimizer: {type: adamw, preset: study}, schedule: {type: cosine, warmup: 20}}
             grid:
               optimizer.learningRate: [4e-3, 8e-3]
-              schedule.warmup: [10, 20, 300]
+              schedule.warmup: [10, 20, 1200]
               training.batchSize: [4, 8]
         baseline: adamw
         seeds: [5, 6]

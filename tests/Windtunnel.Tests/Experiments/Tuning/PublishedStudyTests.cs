@@ -23,16 +23,21 @@ public sealed class PublishedStudyTests
     [InlineData("kron")]
     [InlineData("soape")]
     [InlineData("sophia")]
-    public void Every_selected_configuration_is_a_local_optimum_of_its_published_neighbours(string optimizer)
+    public void From_every_published_run_the_descent_ends_as_good_as_what_the_study_selected(string optimizer)
     {
         Study study = Study.Of(optimizer);
-        Assert.All(study.Cells, cell =>
+        Assert.InRange(study.Cells.Count, 4, 6);
+        foreach (PublishedCell cell in study.Cells)
         {
             Grid grid = new(study.Axes, cell.Losses.ContainsKey);
-            Descent end = new CoordinateDescent(grid, cell.Selected, Tolerance).At(cell.Losses);
-            Assert.True(end.IsOptimum, $"{optimizer} {cell.Name}");
-            Assert.Equal(cell.Selected, end.Baseline);
-        });
+            double selected = cell.Losses[cell.Selected];
+            foreach (GridPoint start in cell.Losses.Keys)
+            {
+                Descent end = new CoordinateDescent(grid, start, Tolerance).Run((_, point) => cell.Losses[point], []);
+                Assert.True(end.IsOptimum || double.IsInfinity(cell.Losses[start]), $"{optimizer} {cell.Name}");
+                Assert.True(end.Best is not null && cell.Losses[end.Baseline] <= selected + Tolerance, $"{optimizer} {cell.Name} from {start}: {cell.Losses[end.Baseline]}, {selected}");
+            }
+        }
     }
 
     // The study's own list, non_stable_keys_by_optimizer.json.
@@ -68,7 +73,8 @@ public sealed class PublishedStudyTests
             rows = [.. rows.Where(row => row[at("optimizer")] == optimizer && row[record] != "min_over_sweep" && s_cells.Contains((row[size], row[ratio])))];
             Axis[] axes = [.. settings.Select(i => new Axis(header[i], [.. rows.Select(row => Value(row[i])).Distinct().Order(StringComparer.Ordinal)]))];
 
-            return new Study(axes, [.. s_cells.Select(cell =>
+            // Some selected runs were released without their loss.
+            return new Study(axes, [.. s_cells.Where(cell => rows.Any(row => row[record] == "selected_config" && (row[size], row[ratio]) == cell && row[loss].Length > 0)).Select(cell =>
             {
                 string[][] own = [.. rows.Where(row => (row[size], row[ratio]) == cell)];
                 Dictionary<GridPoint, double> losses = [];
