@@ -9,7 +9,7 @@ namespace Windtunnel.Experiments;
 /// <param name="train">
 /// Trains a configuration or finds its result; null where it was stopped, and then for every configuration without a result.
 /// </param>
-/// <param name="progress">Is told of each run before and after, one at a time.</param>
+/// <param name="progress">Is told of each run that has ended, one at a time.</param>
 public sealed class SweepRunner(Sweep sweep, Func<RunConfig, RunOutcome?> train, Action<SweepProgress>? progress = null)
 {
     private readonly Lock _telling = new();
@@ -42,35 +42,30 @@ public sealed class SweepRunner(Sweep sweep, Func<RunConfig, RunOutcome?> train,
 
         double? Train(Descent now, GridPoint point, ulong seed)
         {
-            Tell(now, point, seed, outcome: null);
             if (train(cell.Config(point, seed)) is not { } outcome)
             {
                 return null;
             }
 
             runs.Add(new SweepRun(point, seed, outcome));
-            Tell(now, point, seed, outcome);
-            return outcome.LossNats;
-        }
-
-        void Tell(Descent now, GridPoint point, ulong seed, RunOutcome? outcome)
-        {
             lock (_telling)
             {
                 progress?.Invoke(new SweepProgress(cell, now, losses, point, seed, outcome));
             }
+
+            return outcome.LossNats;
         }
     }
 }
 
-/// <summary>A run of a sweep, about to start or ended.</summary>
+/// <summary>A run of a sweep has ended.</summary>
 /// <param name="Cell">Where.</param>
 /// <param name="Descent">How its tuning stood when the run was chosen.</param>
 /// <param name="Losses">Those before the run.</param>
 /// <param name="Point">The configuration.</param>
 /// <param name="Seed">Its seed.</param>
-/// <param name="Outcome">How it ended; null before.</param>
-public sealed record SweepProgress(Cell Cell, Descent Descent, IReadOnlyDictionary<GridPoint, double> Losses, GridPoint Point, ulong Seed, RunOutcome? Outcome);
+/// <param name="Outcome">How it ended.</param>
+public sealed record SweepProgress(Cell Cell, Descent Descent, IReadOnlyDictionary<GridPoint, double> Losses, GridPoint Point, ulong Seed, RunOutcome Outcome);
 
 /// <summary>A finished run of a sweep.</summary>
 /// <param name="Point">The configuration.</param>

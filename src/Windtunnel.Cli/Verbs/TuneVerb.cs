@@ -87,12 +87,7 @@ internal static class TuneVerb
 
         public void Show(SweepProgress at)
         {
-            if (at.Outcome is not { } outcome)
-            {
-                return;
-            }
-
-            Cell cell = at.Cell;
+            (Cell cell, RunOutcome outcome) = (at.Cell, at.Outcome);
             bool tunes = at.Seed == sweep.Seeds[0];
             double best = at.Losses.Values.Append(tunes ? outcome.LossNats : double.PositiveInfinity).Min();
             int left = at.Descent.Missing.Count(point => point != at.Point && !at.Losses.ContainsKey(point));
