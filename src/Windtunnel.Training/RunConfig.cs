@@ -1,5 +1,8 @@
 using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
+using System.Text;
 using Windtunnel.Models;
+using Windtunnel.Runs.Config;
 using Windtunnel.Text;
 using Windtunnel.Training.Optimizers;
 using Windtunnel.Training.Schedules;
@@ -57,6 +60,10 @@ public sealed record RunConfig(
 
     /// <summary>The length of the run in optimizer steps.</summary>
     public long TotalSteps => Training.Length.Steps(Training.TokensAStep, 0);
+
+    /// <summary>SHA-256, in hexadecimal, of everything here that decides the bits: not the name, not the threads, not what is recorded.</summary>
+    public string Fingerprint() => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        ConfigFile.ToYaml(this with { Name = "", Threads = 0, Logging = new LoggingOptions(), Checkpoints = new CheckpointOptions() }))));
 
     /// <summary>
     /// This config for a branch: where its length, and the schedule, count tokens from the start of the run, they count steps,

@@ -1,7 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Windtunnel.Models;
@@ -50,7 +48,7 @@ public sealed class TrainingRun : IDisposable
             config.Training.SequenceLength, _trainer.Pool));
         _checkpoints = new CheckpointStore(
             folder.CheckpointsPath, new CheckpointRetention(config.Checkpoints.KeepLast, config.Checkpoints.Milestones));
-        _configHash = HashOf(config);
+        _configHash = config.Fingerprint();
         _stream = StreamOf(config, data);
         _peakFlopsPerSecond = _backend.MeasurePeakFlopsPerSecond();
         _validateEvery = config.Validation.Every.Steps(config.Training.TokensAStep, config.TotalSteps);
@@ -331,10 +329,6 @@ public sealed class TrainingRun : IDisposable
                 $"--init-from {source.Id}: its tokenizer is another, so its weights mean nothing here; set data.tokenizer={{type: file, path: {source.TokenizerPath}}}");
         }
     }
-
-    // Everything that decides the bits: not the name, not the threads, not what is recorded.
-    private static string HashOf(RunConfig config) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-        ConfigFile.ToYaml(config with { Name = "", Threads = 0, Logging = new LoggingOptions(), Checkpoints = new CheckpointOptions() }))));
 
     // Everything that decides which tokens come after a place in the data.
     private static string StreamOf(RunConfig config, Dataset data) => string.Join(' ',

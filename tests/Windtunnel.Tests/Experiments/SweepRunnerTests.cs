@@ -1,0 +1,148 @@
+using Windtunnel.Experiments;
+using Windtunnel.Runs;
+using Windtunnel.Training;
+
+namespace Windtunnel.Tests.Experiments;
+
+/// <summary>A sweep whose losses are known: what runs, in which order, and what comes of it.</summary>
+public sealed class SweepRunnerTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly Sweep _sweep;
+
+    public SweepRunnerTests() => _sweep = Sweep.Load(_folder.Write("sweep.yaml", """
+        run: {model: {type: llama}, training: {sequenceLength: 64, batchSize: 4}}
+        cells: [{size: 20k, ratios: [1, 2]}]
+        seeds: [1, 2, 3]
+        optimizers:
+          adamw:
+            cells: [{size: 20k, ratios: [1, 2, 4]}]
+            start: {optimizer: {type: adamw, learningRate: 1e-3}}
+            grid: {optimizer.learningRate: [1e-3, 2e-3, 4e-3, 8e-3], optimizer.weightDecay: [0.1, 0.2]}
+          muon:
+            start: {optimizer: {type: muon, learningRate: 1e-3}}
+            grid: {optimizer.learningRate: [1e-3, 2e-3, 4e-3, 8e-3]}
+        """));
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Tunes_each_cell_and_repeats_its_best_with_the_other_seeds()
+    {
+        List<RunConfig> trained = [];
+        SweepResults results = new SweepRunner(_sweep, config => Record(trained, config)).Run();
+
+        Assert.All(results.Cells, cell => Assert.True(cell.Descent.IsOptimum));
+        Assert.All(results.Cells, cell => Assert.Equal([1ul, 2, 3], cell.BestRuns.Select(run => run.Seed)));
+        Assert.All(results.Cells, cell => Assert.Equal(4e-3, cell.Cell.Config(cell.Descent.Best!.Value).Optimizer.LearningRate));
+        Assert.Equal(results.Cells.Sum(cell => cell.Runs.Count), trained.Count);
+        Assert.Equal(trained.Count, trained.Select(config => config.Fingerprint()).Distinct().Count());
+    }
+
+    [Fact]
+    public void A_stopped_sweep_goes_on_where_it_was_and_ends_the_same_with_any_number_of_workers()
+    {
+        string whole = new SweepRunner(_sweep, Landscape).Run().ToCsv();
+
+        Dictionary<string, RunOutcome> store = [];
+        int budget = 0, trained = 0;
+        RunOutcome? Train(RunConfig config)
+        {
+            lock (store)
+            {
+                string id = config.Fingerprint();
+                if (!store.ContainsKey(id) && budget > 0)
+                {
+                    budget--;
+                    trained++;
+                    store[id] = Landscape(config);
+                }
+
+                return store.GetValueOrDefault(id);
+            }
+        }
+
+        string last = "";
+        for (int i = 0; last != whole; i++)
+        {
+            Assert.True(i < 20);
+            budget = 5;
+            last = new SweepRunner(_sweep, Train).Run(workers: 1 + (i % 3)).ToCsv();
+        }
+
+        Assert.Equal(whole.Count(c => c == '\n') - 1, trained);
+    }
+
+    [Fact]
+    public void Speedups_are_the_tokens_and_the_time_that_the_tuned_baseline_needs_for_the_same_loss()
+    {
+        SweepResults results = new SweepRunner(_sweep, Landscape).Run();
+
+        // Muon has the loss that AdamW has with 1.5 times the tokens, and its steps take 1.2 times as long.
+        Assert.Equal(2, results.Cells.Count(cell => cell.Cell.Optimizer == "muon"));
+        Assert.All(results.Cells.Where(cell => cell.Cell.Optimizer == "muon"), cell =>
+        {
+            Assert.Equal(1.5, results.SpeedupInTokens(cell)!.Value, 1e-3);
+            Assert.Equal(1.25, results.SpeedupInTime(cell)!.Value, 1e-3);
+        });
+        Assert.All(results.Cells.Where(cell => cell.Cell.Optimizer == "adamw"), cell => Assert.Equal(1, results.SpeedupInTokens(cell)!.Value, 1e-3));
+        Assert.Null(results.Baseline("50k"));
+    }
+
+    [Fact]
+    public void The_noise_is_the_deviation_over_seeds_pooled()
+    {
+        SweepResults results = new SweepRunner(_sweep, Landscape).Run();
+
+        // Seeds 1, 2 and 3 are 0.001 apart.
+        Assert.Equal(1e-3, results.NoiseNats, 1e-9);
+        Assert.All(results.Cells, cell => Assert.Equal(1e-3, cell.Deviation, 1e-9));
+        Assert.True(double.IsNaN(new SweepRunner(_sweep, config => config.Seed == 1 ? Landscape(config) : null).Run().NoiseNats));
+    }
+
+    [Fact]
+    public void A_value_good_in_every_cell_makes_a_setting_stable()
+    {
+        SweepResults results = new SweepRunner(_sweep, Landscape).Run();
+
+        Assert.Equal([("optimizer.learningRate", true), ("optimizer.weightDecay", true)], results.Stable("adamw").Select(key => (key.Key, key.IsStable)));
+        Assert.Equal(["0.004"], results.Stable("adamw")[0].Values);
+        Assert.Empty(results.Stable("soap"));
+    }
+
+    [Fact]
+    public void The_table_has_a_row_for_each_run_and_a_column_for_each_setting()
+    {
+        SweepResults results = new SweepRunner(_sweep, config => config.Optimizer.LearningRate == 8e-3 ? Diverged : Landscape(config)).Run();
+        string[][] lines = [.. results.ToCsv().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(','))];
+
+        Assert.Equal(
+            "sweep optimizer size nonembed_params chinchilla run status seed best loss bits_per_byte steps tokens flops wall_s step_s optimizer.learningRate optimizer.weightDecay",
+            string.Join(' ', lines[0]));
+        Assert.All(lines, line => Assert.Equal(lines[0].Length, line.Length));
+        Assert.Equal(results.Cells.Sum(cell => cell.Runs.Count) + 1, lines.Length);
+        string[] diverged = lines.First(line => line[6] == "diverged");
+        Assert.Equal(("", "0", "0.008"), (diverged[9], diverged[8], diverged[16]));
+        string[] muon = lines.Last(line => line[1] == "muon");
+        Assert.Equal(("1", "3", ""), (muon[8], muon[7], muon[17]));
+    }
+
+    private static RunOutcome Diverged { get; } = new("x", RunStatus.Diverged, double.PositiveInfinity, double.PositiveInfinity, 1, 256, 1, 1, 1, 20_000);
+
+    private static RunOutcome Record(List<RunConfig> trained, RunConfig config)
+    {
+        trained.Add(config);
+        return Landscape(config);
+    }
+
+    // L(R) = 0.5 R^-0.5 + 3 at the best rate, 4e-3, for seed 2.
+    private static RunOutcome Landscape(RunConfig config)
+    {
+        bool isMuon = config.Optimizer is Windtunnel.Training.Optimizers.MuonOptions;
+        double tokens = config.Training.Length.Value, ratio = tokens / 20 / config.Model.Resolve(4096, 64).Count().NonEmbedding;
+        double rate = Math.Log2(config.Optimizer.LearningRate / 4e-3), decay = config.Optimizer.WeightDecay - 0.1;
+        double loss = 3 + (0.5 * Math.Pow(ratio * (isMuon ? 1.5 : 1), -0.5)) + (0.02 * rate * rate) + (0.01 * decay) + (0.001 * ((double)config.Seed - 2));
+        long steps = (long)tokens / 256;
+        return new RunOutcome(config.Fingerprint()[..8], RunStatus.Completed, loss, loss / 2, steps, steps * 256, 1e9, 60, isMuon ? 0.012 : 0.01, 20_000);
+    }
+}
