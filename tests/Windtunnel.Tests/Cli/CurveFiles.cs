@@ -12,7 +12,7 @@ internal static class CurveFiles
 
     /// <summary>A constant rate that falls over the last updates; the first updates rise.</summary>
     public static LearningRateSequence Rates(int last, int decay) =>
-        LearningRateSequence.Of(last, step => 0.01 * Math.Min(1, Math.Min((step + 1) / 50.0, (last + 1.0 - step) / decay)), warmup: 50);
+        LearningRateSequence.Of(last, step => 0.01 * Math.Min(1, Math.Min(step / 49.0, (last + 1.0 - step) / decay)), warmup: 50);
 
     /// <summary>Writes step, loss and lr of a model.</summary>
     public static string Write(TemporaryFolder folder, string name, double parameters, int last, int decay, string headings = "step,loss,lr")

@@ -73,7 +73,7 @@ public sealed class FitVerbTests(Tool tool) : IDisposable
     public void A_run_tells_the_size_of_its_model()
     {
         string run = tool.RunFile("trunk");
-        string[] words = ["annealing", run, "--size=true", "--fix", "L0=1", "--fix", "B=1", "--fix", "beta=0.3", "--fix", "gamma=0", "--fix", "alpha=0.5", "--intervals", "none"];
+        string[] words = ["annealing", run, "--size=true", "--fix", "L0=1", "--fix", "A=1", "--fix", "B=1", "--fix", "beta=0.3", "--fix", "gamma=0", "--fix", "alpha=0.5", "--intervals", "none"];
 
         Outcome outcome = Fit(words);
 

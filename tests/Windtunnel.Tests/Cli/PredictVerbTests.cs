@@ -99,7 +99,7 @@ public sealed class PredictVerbTests : IDisposable
         SaveCurve();
         string output = Tool.Run("predict", Curve, "--steps", "24", "--lr", "0.01", "--params", "1e8", "--schedule", "wsd", "--schedule.warmup=2").AssertSucceeds();
 
-        Assert.Matches(@"\n +24  \d\.\d\de-\d\d  \d\.\d{4}", output);
+        Assert.Matches(@"\n +24  \d\.\d\de[+-]\d\d  \d\.\d{4}", output);
     }
 
     [Theory]
