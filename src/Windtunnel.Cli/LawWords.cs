@@ -48,7 +48,7 @@ internal sealed record LawWords(LawRequest Request, IReadOnlyList<string> Data, 
             }
             else
             {
-                throw new ValidationException($"{words[i]}: has no value; say {words[i]}=true to switch something on");
+                throw new ValidationException($"{words[i]}: has no value; write {words[i]}=VALUE, such as {words[i]}=true for a switch");
             }
         }
 

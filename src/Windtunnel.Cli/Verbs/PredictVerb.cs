@@ -97,7 +97,7 @@ internal static class PredictVerb
         {
             table.Add([
                 target.Name, .. target.X.Select(Input), FitReport.Value(at.Value), FitReport.End(at.Mean.Low), FitReport.End(at.Mean.High), FitReport.End(at.Single.Low),
-                FitReport.End(at.Single.High), at.Extrapolation > 1 ? $"{at.Extrapolation:0.#}x" : "inside", Known(target.Actual), Deviation(at.Value, target.Actual)]);
+                FitReport.End(at.Single.High), Beyond(at.Extrapolation), Known(target.Actual), Deviation(at.Value, target.Actual)]);
         }
 
         table.Write();
@@ -294,6 +294,8 @@ internal static class PredictVerb
         : throw new ValidationException($"--{name} {value}: must be a positive number");
 
     private static string Input(double value) => Math.Abs(value) < 100 ? $"{value:G5}" : Quantity.Count(value);
+
+    private static string Beyond(double times) => times <= 1 ? "inside" : times < 10_000 ? $"{times:0.#}x" : $"{Quantity.Count(times)}x";
 
     private static string? Known(double value) => double.IsNaN(value) ? null : FitReport.Value(value);
 
