@@ -56,6 +56,10 @@ public abstract record PointLaw : Law
     /// <summary>The inputs, in the order of x.</summary>
     public abstract IReadOnlyList<Quantity> Inputs { get; }
 
+    /// <summary>Whether larger models have smaller values of the first input, as they do of a loss: which end of a ladder is the far one.</summary>
+    [JsonIgnore]
+    public virtual bool FirstInputFallsWithSize => false;
+
     /// <summary>The columns f_j(x; s) of one row.</summary>
     /// <param name="x">The inputs of the row.</param>
     /// <param name="shapes">The shapes s.</param>
