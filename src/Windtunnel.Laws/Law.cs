@@ -19,6 +19,7 @@ namespace Windtunnel.Laws;
 [JsonDerivedType(typeof(BatchSizeLaw), "batch-size")]
 [JsonDerivedType(typeof(HyperparameterLaw), "hyperparameter")]
 [JsonDerivedType(typeof(PowerLaw), "power")]
+[JsonDerivedType(typeof(PowerProductLaw), "power-product")]
 public abstract record Law
 {
     /// <summary>One line that says what the law relates.</summary>
