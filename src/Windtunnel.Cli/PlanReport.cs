@@ -107,7 +107,7 @@ internal static class PlanReport
     {
         string Width(double value) => log ? $"{100 * value:G3} %" : $"{value:G3}";
         Console.WriteLine();
-        Console.WriteLine($"runs that narrow the interval of {plan.Runs[0].Run.Name} most per operation, one after another; it is now +-{Width(halfWidth)}");
+        Console.WriteLine($"runs that narrow the interval of {plan.Runs[0].Run.Name} most per operation, and visibly, one after another; it is now +-{Width(halfWidth)}");
         TextTable table = new("<run", "parameters", "tokens", "operations", "of the budget", "interval", "narrower by", "per 1e18 operations");
         foreach ((int index, NextRun run) in plan.Next.Index())
         {

@@ -30,6 +30,9 @@ internal sealed class RunPlan(RunConfig? config, double parameters, Budget budge
 
     private const double StepsMax = 1e12;
 
+    // As far outside the fitted range as nobody needs to be told of.
+    internal const double ExtrapolationMax = 2;
+
     // Fewer steps are no curve.
     private const int StepsOfSchedule = 50;
 
@@ -210,7 +213,8 @@ internal sealed class RunPlan(RunConfig? config, double parameters, Budget budge
             return (schedule, new Choice<double>(share, curve is not null ? "too few steps for a law of curves" : config?.Schedule is WsdOptions ? "as the config says" : "the default; give --curve to argue it"));
         }
 
-        (CurveLaw law, double[] values) = curve.Curve;
+        (Fit fit, CurveLaw law) = curve.Curve;
+        double[] values = fit.Values;
         if (steps >= LearningRateSequence.StepsMax)
         {
             throw new ValidationException($"{curve.Path}: {steps:N0} steps are too many for a law of loss curves; it takes {LearningRateSequence.StepsMax:N0}");
@@ -227,6 +231,19 @@ internal sealed class RunPlan(RunConfig? config, double parameters, Budget budge
             throw new InvalidDataException($"{curve.Path}: its parameters predict no loss for {steps:N0} steps at a rate of {peak:G3}");
         }
 
+        LearningRateSequence chosen = Rates(best.Shape, best.Scan.Best.Fraction);
+        double beyond = fit.Data.Curves?.Extrapolation(law, chosen, [chosen.Last], run.Shape!.NonEmbedding)[0] ?? 1;
+        if (best.Scan.Best.Loss <= 0)
+        {
+            throw new ValidationException(
+                $"--curve {curve.Path}: predicts a loss of {best.Scan.Best.Loss:G4} for {steps:N0} steps at a rate of {peak:G3}, {beyond:G3} times outside the curves that were fitted; fit longer ones, or leave it out");
+        }
+
+        if (beyond > ExtrapolationMax)
+        {
+            Warnings.Add($"{run.Name}: the schedule lies {beyond:G3} times outside the curves that {curve.Path} was fitted to, in steps, rate or annealing");
+        }
+
         (double shortest, double longest) = best.Scan.Within(SeedNoise);
         if (law is AnnealingLaw)
         {
@@ -234,7 +251,7 @@ internal sealed class RunPlan(RunConfig? config, double parameters, Budget budge
                 + "(Luo et al. 2025, theorem 2); fit multi-power to compare shapes");
         }
 
-        double margin = law is MultiPowerLaw ? best.Scan.Best.Loss - ScheduleOptimizer.Of(law, values, Rates(best.Shape, best.Scan.Best.Fraction)).Loss : 0;
+        double margin = law is MultiPowerLaw ? best.Scan.Best.Loss - ScheduleOptimizer.Of(law, values, chosen).Loss : 0;
         string from = $"{LawCatalog.NameOf(law)} ends lowest there, and within {SeedNoise} nats of it from {shortest:P0} to {longest:P0}"
             + (law is MultiPowerLaw ? $"; a schedule of any form would end {margin:F4} lower" : "");
         return (schedule with { Decay = Duration.OfRun(best.Scan.Best.Fraction), Shape = best.Shape }, new Choice<double>(best.Scan.Best.Fraction, from));
@@ -270,10 +287,10 @@ internal sealed record PlanLaw(string Path, Fit? Fit)
     /// <summary>Reads what an option was given.</summary>
     public static PlanLaw? Of(string? given) => given is null ? null : new PlanLaw(given, double.TryParse(given, out _) ? null : Fit.Load(given));
 
-    /// <summary>A law of loss curves with its parameters.</summary>
+    /// <summary>A fit of loss curves, and its law.</summary>
     /// <exception cref="ValidationException">It is none.</exception>
-    public (CurveLaw Law, double[] Values) Curve => Fit?.Law is CurveLaw law
-        ? (law, Fit.Values)
+    public (Fit Fit, CurveLaw Law) Curve => Fit?.Law is CurveLaw law
+        ? (Fit, law)
         : throw new ValidationException($"--curve {Path}: needs a fit of loss curves (annealing, multi-power){(Fit is null ? "" : $", not of {LawCatalog.NameOf(Fit.Law)}")}");
 
     /// <summary>Whether what it predicts was fitted to a column that counts sequences.</summary>
@@ -289,7 +306,7 @@ internal sealed record PlanLaw(string Path, Fit? Fit)
         }
 
         Laws.Prediction prediction = run.Predict(Fit);
-        if (prediction.Extrapolation > 2)
+        if (prediction.Extrapolation > RunPlan.ExtrapolationMax)
         {
             warnings.Add($"{run.Name}: {what} from {Path} at {prediction.Extrapolation:G2} times beyond what it was fitted to");
         }

@@ -13,7 +13,7 @@ public sealed record BackTestRow(string Row, Prediction Predicted, double Actual
 }
 
 /// <summary>Hides the largest rungs of a ladder, fits the rest, and predicts what was hidden: the only honest score of an extrapolation.</summary>
-/// <param name="Rungs">The hidden values of the law's first input.</param>
+/// <param name="Rungs">The hidden values of the law's first input, that of the largest model first.</param>
 /// <param name="Fit">Of the rows that were left.</param>
 /// <param name="Rows">Every hidden row.</param>
 public sealed record BackTest(IReadOnlyList<double> Rungs, Fit Fit, IReadOnlyList<BackTestRow> Rows)
@@ -28,22 +28,24 @@ public sealed record BackTest(IReadOnlyList<double> Rungs, Fit Fit, IReadOnlyLis
     public double Coverage => Rows.Average(row => row.Predicted.Single.Contains(row.Actual) ? 1 : 0);
 
     /// <summary>Runs a back-test.</summary>
-    /// <param name="hidden">How many of the largest values of the law's first input to hide.</param>
+    /// <param name="hidden">How many values of the law's first input to hide: the largest, or the smallest where it falls with size.</param>
     /// <exception cref="ValidationException">Too little is left to fit.</exception>
     public static BackTest Run(PointLaw law, Observations data, int hidden, FitSettings? settings = null)
     {
         int width = law.Inputs.Count;
-        double[] rungs = [.. data.Inputs.Where((_, index) => index % width == 0).Distinct().OrderDescending()];
+        IEnumerable<double> values = data.Inputs.Where((_, index) => index % width == 0).Distinct();
+        double[] rungs = [.. law.FirstInputFallsWithSize ? values.Order() : values.OrderDescending()];
         if (hidden < 1 || hidden >= rungs.Length)
         {
             throw new ValidationException($"back-test: can hide 1 to {rungs.Length - 1} of the {rungs.Length} values of {law.Inputs[0].Name}, not {hidden}");
         }
 
-        bool IsHidden(int row) => data.Inputs[row * width] >= rungs[hidden - 1];
-        int[] rows = [.. Enumerable.Range(0, data.Observed.Length)];
-        Fit fit = Fit.Of(law, Select(data, width, rows.Where(row => !IsHidden(row))), settings);
-        return new BackTest(rungs[..hidden], fit, [.. rows.Where(IsHidden).Select(row => new BackTestRow(
-            data.Labels[row], fit.Predict(data.Inputs[(row * width)..((row + 1) * width)]), data.Observed[row]))]);
+        HashSet<double> far = [.. rungs[..hidden]];
+        ILookup<bool, int> rows = Enumerable.Range(0, data.Observed.Length).ToLookup(row => far.Contains(data.Inputs[row * width]));
+        Fit fit = Fit.Of(law, Select(data, width, rows[false]), settings);
+        FitPredictor predictor = new(fit);
+        return new BackTest(rungs[..hidden], fit, [.. rows[true].Select(row => new BackTestRow(
+            data.Labels[row], predictor.At(data.Inputs[(row * width)..((row + 1) * width)]), data.Observed[row]))]);
     }
 
     private static Observations Select(Observations data, int width, IEnumerable<int> rows)

@@ -31,6 +31,9 @@ public sealed record BatchSizeLaw : PointLaw
     public override IReadOnlyList<Quantity> Inputs => s_inputs;
 
     /// <inheritdoc/>
+    public override bool FirstInputFallsWithSize => true;
+
+    /// <inheritdoc/>
     public override IReadOnlyList<Parameter> Parameters => s_parameters;
 
     /// <inheritdoc/>

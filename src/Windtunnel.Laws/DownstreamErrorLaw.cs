@@ -34,6 +34,9 @@ public sealed record DownstreamErrorLaw : PointLaw
     public override IReadOnlyList<Quantity> Inputs => s_inputs;
 
     /// <inheritdoc/>
+    public override bool FirstInputFallsWithSize => true;
+
+    /// <inheritdoc/>
     public override IReadOnlyList<Parameter> Parameters => s_parameters;
 
     /// <inheritdoc/>

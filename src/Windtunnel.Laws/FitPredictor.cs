@@ -7,7 +7,7 @@ namespace Windtunnel.Laws;
 /// <summary>A predicted value.</summary>
 /// <param name="Mean">95 % interval of the law's value.</param>
 /// <param name="Single">95 % interval of one new run, which scatters around it.</param>
-/// <param name="Extrapolation">How far beyond the fitted range, as a ratio of the input that is farthest outside; 1 inside.</param>
+/// <param name="Extrapolation">How far beyond the fitted range, as a ratio of the input, or what counts of a schedule, that is farthest outside; 1 inside.</param>
 public sealed record Prediction(double Value, Interval Mean, Interval Single, double Extrapolation);
 
 /// <summary>Predicts with a fit, as often as one likes: what the intervals need of the fitted rows is worked out once.</summary>
@@ -19,6 +19,9 @@ public sealed class FitPredictor(Fit fit)
 
     /// <summary>The objective around its optimum.</summary>
     internal ProfileLikelihood Likelihood => field ??= NewLikelihood();
+
+    // Of each input, over the fitted rows.
+    private Interval[] Ranges => field ??= RangesOfInputs();
 
     private PointLaw Law => fit.Law as PointLaw ?? throw new ValidationException($"{fit.Law.Title}: predicts whole curves, and needs a schedule");
 
@@ -56,13 +59,21 @@ public sealed class FitPredictor(Fit fit)
     /// <summary>The predicted loss curve under a schedule.</summary>
     /// <param name="steps">Ascending, after the warm-up.</param>
     /// <param name="parameters">Non-embedding parameters, where the law needs them.</param>
-    /// <exception cref="ValidationException">The law is not one of curves, or the schedule is too short.</exception>
+    /// <exception cref="ValidationException">The law is not one of curves, or predicts no loss for such a schedule.</exception>
     public IReadOnlyList<Prediction> Curve(LearningRateSequence rates, IReadOnlyList<int> steps, double parameters = double.NaN)
     {
         CurveLaw law = fit.Law as CurveLaw ?? throw new ValidationException($"{fit.Law.Title}: predicts single runs, not curves");
         double[] values = law.Predict(_values, rates, steps, parameters);
+        double[] extrapolation = fit.Data.Curves?.Extrapolation(law, rates, steps, parameters) ?? [.. steps.Select(_ => 1.0)];
+        int bad = Array.FindIndex(values, value => !(value > 0 && double.IsFinite(value)));
+        if (bad >= 0)
+        {
+            throw new ValidationException(
+                $"the fit predicts a loss of {values[bad]:G4} at step {steps[bad]}, {extrapolation[bad]:G3} times outside the curves that were fitted; give a schedule nearer to theirs");
+        }
+
         double[][] samples = [.. (fit.Bootstrap ?? []).Select(sample => law.Predict(sample, rates, steps, parameters))];
-        return [.. values.Select((value, i) => WithNoise(value, samples.Length > 0 ? Interval.OfSample(samples.Select(sample => sample[i]), 0.95) : s_unknown, 1))];
+        return [.. values.Select((value, i) => WithNoise(value, samples.Length > 0 ? Interval.OfSample(samples.Select(sample => sample[i]), 0.95) : s_unknown, extrapolation[i]))];
     }
 
     private Prediction OfSamples(Func<IReadOnlyList<double>, double> value, double extrapolation) =>
@@ -83,16 +94,16 @@ public sealed class FitPredictor(Fit fit)
     }
 
     // How far outside the fitted rows: the largest ratio to the nearest end of the range of any input.
-    private double Extrapolation(double[] x)
-    {
-        double largest = 1;
-        for (int i = 0; i < x.Length && fit.Data.Inputs.Length > 0; i++)
-        {
-            int input = i;
-            IEnumerable<double> seen = fit.Data.Inputs.Where((_, index) => index % x.Length == input);
-            largest = Math.Max(largest, Math.Max(x[i] / seen.Max(), seen.Min() / x[i]));
-        }
+    private double Extrapolation(double[] x) => Ranges.Zip(x, (range, value) => Math.Max(value / range.High, range.Low / value)).Append(1).Max();
 
-        return largest;
+    private Interval[] RangesOfInputs()
+    {
+        double[] inputs = fit.Data.Inputs;
+        int width = Law.Inputs.Count;
+        return inputs.Length == 0 ? [] : [.. Enumerable.Range(0, width).Select(first =>
+        {
+            IEnumerable<double> seen = Enumerable.Range(0, inputs.Length / width).Select(row => inputs[(row * width) + first]);
+            return new Interval(seen.Min(), seen.Max());
+        })];
     }
 }

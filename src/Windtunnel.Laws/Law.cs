@@ -19,6 +19,7 @@ namespace Windtunnel.Laws;
 [JsonDerivedType(typeof(BatchSizeLaw), "batch-size")]
 [JsonDerivedType(typeof(HyperparameterLaw), "hyperparameter")]
 [JsonDerivedType(typeof(PowerLaw), "power")]
+[JsonDerivedType(typeof(PowerProductLaw), "power-product")]
 public abstract record Law
 {
     /// <summary>One line that says what the law relates.</summary>
@@ -55,6 +56,10 @@ public abstract record PointLaw : Law
 {
     /// <summary>The inputs, in the order of x.</summary>
     public abstract IReadOnlyList<Quantity> Inputs { get; }
+
+    /// <summary>Whether larger models have smaller values of the first input, as they do of a loss: which end of a ladder is the far one.</summary>
+    [JsonIgnore]
+    public virtual bool FirstInputFallsWithSize => false;
 
     /// <summary>The columns f_j(x; s) of one row.</summary>
     /// <param name="x">The inputs of the row.</param>

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Security.Cryptography;
 using CsvHelper;
+using Windtunnel.Laws.Curves;
 using Windtunnel.Runs;
 
 namespace Windtunnel.Laws;
@@ -239,6 +240,7 @@ public sealed record ExcludedRow(string Row, string Reason);
 /// <param name="Inputs">[row, input], in the order of the law.</param>
 /// <param name="Observed">[row].</param>
 /// <param name="Excluded">Rows that were left out.</param>
+/// <param name="Curves">What loss curves covered; null for rows of runs.</param>
 public sealed record Observations(
     string Source,
     string? Sha256,
@@ -246,4 +248,5 @@ public sealed record Observations(
     IReadOnlyList<string> Labels,
     double[] Inputs,
     double[] Observed,
-    IReadOnlyList<ExcludedRow> Excluded);
+    IReadOnlyList<ExcludedRow> Excluded,
+    CurveRange? Curves = null);

@@ -11,8 +11,7 @@ namespace Windtunnel.Cli.Verbs;
 /// <summary>From a fitted law and a budget to runs that can be started.</summary>
 internal static class PlanVerb
 {
-    // As far outside the fitted range as nobody needs to be told of.
-    private const double ExtrapolationMax = 2;
+    private const int NextMax = 50;
 
     private static readonly Argument<string> s_fit = new("fit") { Description = "the fit.json of a law of loss over n and d: chinchilla, over-training or minicpm", HelpName = "FIT.json" };
     private static readonly Argument<string[]> s_words = ConfigWords.Argument();
@@ -25,12 +24,12 @@ internal static class PlanVerb
     private static readonly Option<double> s_mfu = new("--mfu") { Description = "the share of their peak that training reaches", DefaultValueFactory = _ => 0.4, HelpName = "SHARE" };
     private static readonly Option<Precision?> s_precision = new("--precision") { Description = "of matrix products; the best for training that the accelerator has", HelpName = "bf16|fp16|fp32" };
     private static readonly Option<double> s_served = new("--inference-tokens") { Description = "tokens that the model will serve: plan for training and serving together, too", DefaultValueFactory = _ => 0, HelpName = "TOKENS" };
-    private static readonly Option<string?> s_batch = new("--batch") { Description = "the batch in tokens: a fit of it (batch-size, power, hyperparameter), or a number", HelpName = "FIT.json|TOKENS" };
-    private static readonly Option<string?> s_rate = new("--learning-rate") { Description = "the learning rate: a fit of it (hyperparameter, power), or a number", HelpName = "FIT.json|RATE" };
+    private static readonly Option<string?> s_batch = new("--batch") { Description = "the batch in tokens: a fit of it (batch-size, power, power-product, hyperparameter), or a number", HelpName = "FIT.json|TOKENS" };
+    private static readonly Option<string?> s_rate = new("--learning-rate") { Description = "the learning rate: a fit of it (power-product, hyperparameter, power), or a number", HelpName = "FIT.json|RATE" };
     private static readonly Option<string?> s_curve = new("--curve") { Description = "a fit of loss curves (multi-power, annealing) to choose the decay by", HelpName = "FIT.json" };
     private static readonly Option<string?> s_error = new("--error") { Description = "a fit of downstream error over loss", HelpName = "FIT.json" };
     private static readonly Option<ParameterCount?> s_count = new("--count") { Description = "what the fit's n counts; by the name of its column unless said", HelpName = "all|nonEmbedding" };
-    private static readonly Option<int> s_next = new("--next") { Description = "also find N runs that would narrow the prediction most per operation", DefaultValueFactory = _ => 0, HelpName = "N" };
+    private static readonly Option<int?> s_next = new("--next") { Description = $"also find 1 to {NextMax} different runs that would narrow the prediction most per operation, and visibly", HelpName = "N" };
     private static readonly Option<double[]> s_range = new("--next-flops") { Description = "the least and the most operations of such a run; a tenth of the budget at most unless said", Arity = new ArgumentArity(2, 2), AllowMultipleArgumentsPerToken = true, HelpName = "C" };
     private static readonly Option<string> s_out = new("--out") { Description = "where to write plan.json and a config for each run", DefaultValueFactory = _ => "plan", HelpName = "DIR" };
 
@@ -56,6 +55,11 @@ internal static class PlanVerb
     private static int Run(ParseResult parsed)
     {
         string path = parsed.GetValue(s_fit)!, folder = parsed.GetValue(s_out)!;
+        if (parsed.GetValue(s_next) is < 1 or > NextMax)
+        {
+            throw new ValidationException($"--next {parsed.GetValue(s_next)}: ask for 1 to {NextMax} runs");
+        }
+
         Budget budget = BudgetOf(parsed);
         ConfigWords words = ConfigWords.Parse(parsed, s_words);
         RunConfig? config = words.File is null && words.Overrides.Count == 0 ? null : words.Load();
@@ -73,8 +77,8 @@ internal static class PlanVerb
             planned.Add(planner.OfShapes(budget.Flops, runs.Shapes(planner.Surface.OfCompute(budget.Flops, served).N), served));
         }
 
-        NextRuns? design = parsed.GetValue(s_next) > 0 ? new NextRuns(fit, planned[0].N, planned[0].D) : null;
-        IReadOnlyList<NextRun> next = design?.Choose(Candidates(parsed, fit, planned[0]), parsed.GetValue(s_next)) ?? [];
+        NextRuns? design = parsed.GetValue(s_next) is null ? null : new NextRuns(fit, planned[0].N, planned[0].D);
+        IReadOnlyList<NextRun> next = design?.Choose(Candidates(parsed, fit, design, planned[0]), parsed.GetValue(s_next)!.Value) ?? [];
         List<Recipe> recipes = [];
         Directory.CreateDirectory(folder);
         foreach (PlannedRun run in planned)
@@ -87,7 +91,7 @@ internal static class PlanVerb
 
         Plan plan = new(
             Plan.CurrentFormat, path, fit.Law.Formula, planner.Count, budget, served, optimum, ofN, ofD, served > 0 ? planner.AsGood(optimum, served) : null, recipes, next,
-            [.. fit.Warnings.Select(warning => $"the fit: {warning}"), .. Misfit(planned[0], optimum), .. planned.SelectMany(Doubts), .. runs.Warnings.Distinct()]);
+            [.. fit.Warnings.Select(warning => $"the fit: {warning}"), .. Misfit(planned[0], optimum), .. Weak(next), .. planned.SelectMany(Doubts), .. runs.Warnings.Distinct()]);
         plan.Save(Path.Combine(folder, "plan.json"));
         PlanReport.Write(plan, design?.HalfWidth ?? double.NaN, fit.Objective.Log);
         bool trainable = planned[0].Shape!.Parameters <= int.MaxValue;
@@ -127,16 +131,31 @@ internal static class PlanVerb
         return new Cluster(accelerator, precision, parsed.GetValue(s_gpus), parsed.GetValue(s_mfu));
     }
 
-    private static IReadOnlyList<(double N, double D)> Candidates(ParseResult parsed, Fit fit, PlannedRun target)
+    private static (double N, double D)[] Candidates(ParseResult parsed, Fit fit, NextRuns design, PlannedRun target)
     {
         (double N, double D)[] fitted = [.. fit.Data.Inputs.Chunk(2).Select(row => (row[0], row[1])).Where(run => run.Item1 > 0 && run.Item2 > 0)];
-        double[] range = parsed.GetValue(s_range) is { Length: 2 } given
-            ? given
-            : [Math.Min(fitted.Min(run => 6 * run.N * run.D), target.Flops / 100), target.Flops / 10];
+        double[] range = parsed.GetValue(s_range) is { Length: 2 } given ? given : Usual();
         double[] multipliers = [.. fitted.Select(run => run.D / run.N).Append(target.Multiplier).Select(multiplier => Math.Clamp(multiplier, 0.01, 1e5))];
-        return range is [> 0, _] && range[0] <= range[1] && double.IsFinite(range[1])
-            ? NextRuns.Candidates(range[0], range[1], multipliers.Min(), multipliers.Max())
+        (double N, double D)[] runs = range is [> 0, _] && range[0] <= range[1] && double.IsFinite(range[1])
+            ? [.. NextRuns.Candidates(range[0], range[1], multipliers.Min(), multipliers.Max()).Where(run => design.IsBetween(run.N, run.D))]
             : throw new ValidationException($"--next-flops {range[0]} {range[1]}: give the least operations of a run, then the most");
+        return runs.Length > 0
+            ? runs
+            : throw new ValidationException($"--next-flops {range[0]:G3} {range[1]:G3}: no such run lies between the fitted ones and {target.Name}");
+
+        double[] Usual()
+        {
+            double least = Math.Min(fitted.Min(run => 6 * run.N * run.D), target.Flops);
+            return [least, Math.Max(least, target.Flops / 10)];
+        }
+    }
+
+    private static IEnumerable<string> Weak(IReadOnlyList<NextRun> next)
+    {
+        if (next.Any(run => run.Shrinkage < NextRuns.Visible))
+        {
+            yield return $"some of the next runs narrow the interval by less than {NextRuns.Visible:P0} each; larger ones might do more (--next-flops)";
+        }
     }
 
     private static IEnumerable<string> Misfit(PlannedRun run, PlannedRun optimum)
@@ -149,7 +168,7 @@ internal static class PlanVerb
 
     private static IEnumerable<string> Doubts(PlannedRun run)
     {
-        if (run.Loss.Extrapolation > ExtrapolationMax)
+        if (run.Loss.Extrapolation > RunPlan.ExtrapolationMax)
         {
             yield return $"{run.Name}: {run.Loss.Extrapolation:G3} times outside the fitted range of parameters or tokens; runs on the way there would help (--next)";
         }

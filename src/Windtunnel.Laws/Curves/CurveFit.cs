@@ -25,7 +25,7 @@ public sealed record CurveFit(Fit Fit, IReadOnlyList<CurveScore> Scores)
 
         Observations data = new(
             source, null, new Dictionary<string, string>(), [.. curves.SelectMany(curve => curve.Steps.Select(step => $"{curve.Name} step {step}"))],
-            [], problem.Observed, []);
+            [], problem.Observed, [], CurveRange.Of(law, curves));
         Fit fit = Fit.Of(law, problem, data, settings, CurveWarnings.OfCurves(law, curves));
         return new CurveFit(
             fit with { Warnings = [.. fit.Warnings, .. CurveWarnings.OfMinimum(law, new Optimum(fit.Values, 0, fit.Quality.Status, 0, [.. fit.Parameters.Select(parameter => parameter.AtBound)]))] },

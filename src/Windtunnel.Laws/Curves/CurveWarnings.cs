@@ -8,6 +8,9 @@ public static class CurveWarnings
     // Cooldowns whose lengths differ by less than this factor tell the same.
     private const double Distinct = 1.25;
 
+    // Rates that rise by less than this share after the warm-up are rounding.
+    private const double Rise = 1e-3;
+
     // A cooldown over this share of the run leaves no stable part.
     private const double Throughout = 0.9;
 
@@ -18,6 +21,13 @@ public static class CurveWarnings
         {
             yield return $"{curves[0].Name} is the only curve and its learning rate falls throughout: the area under the rate and its annealing "
                 + "cannot be told apart, and such fits missed other schedules by 0.02 nats; add a run with a stable part";
+        }
+
+        (LossCurve Curve, int Top)[] rising = [.. curves.Select(curve => (curve, TopOf(curve.Rates))).Where(each => each.Item2 > each.curve.Rates.Warmup)];
+        if (rising is [var (curve, top), ..])
+        {
+            yield return $"{curve.Name}{(rising.Length > 1 ? $" and {rising.Length - 1} more" : "")}: the learning rate still rises after a warm-up of {curve.Rates.Warmup} steps, "
+                + $"up to step {top}, and laws take that for negative annealing; is its warm-up {top}?";
         }
 
         int cooldowns = 0;
@@ -55,5 +65,21 @@ public static class CurveWarnings
                     + "of their own; predictions may still be good, so check them on a curve that is left out";
             }
         }
+    }
+
+    // The first step of the highest rate.
+    private static int TopOf(LearningRateSequence rates)
+    {
+        int top = rates.Warmup;
+        double highest = rates.Peak * (1 + Rise);
+        for (int step = rates.Warmup + 1; step <= rates.Last; step++)
+        {
+            if (rates[step] > highest)
+            {
+                (top, highest) = (step, rates[step]);
+            }
+        }
+
+        return top;
     }
 }

@@ -20,9 +20,13 @@ public sealed record NextRun(double N, double D, double Flops, double HalfWidth,
 /// <remarks>It takes the law as true and every row as equally noisy, so it says where the law is least certain, not where it is wrong.</remarks>
 public sealed class NextRuns
 {
+    /// <summary>The share by which a run should narrow the interval to be worth the trouble.</summary>
+    public const double Visible = 0.02;
+
     private readonly Fit _fit;
     private readonly ProfileLikelihood _likelihood;
     private readonly Vector<double> _target;
+    private readonly Interval[] _ranges;
 
     /// <summary>Looks at a fit from a target.</summary>
     /// <param name="target">The inputs of the run to predict.</param>
@@ -31,6 +35,11 @@ public sealed class NextRuns
     {
         (_fit, _likelihood) = (fit, new FitPredictor(fit).Likelihood);
         _target = RowOf(target);
+        _ranges = [.. target.Select((value, input) =>
+        {
+            IEnumerable<double> seen = fit.Data.Inputs.Where((_, index) => index % target.Length == input).Append(value);
+            return new Interval(seen.Min(), seen.Max());
+        })];
         if (_likelihood.DegreesOfFreedom < 1 || _likelihood.UnitCovariance is null)
         {
             throw new ValidationException("next runs: the fit does not determine its parameters, so no run can be told from another; add any that differs from all in n and d");
@@ -54,6 +63,13 @@ public sealed class NextRuns
         return runs;
     }
 
+    /// <summary>Whether a run lies within the fitted range of n and d, or between it and the target: beyond, the law is only a guess.</summary>
+    public bool IsBetween(double n, double d)
+    {
+        return Within(_ranges[0], n) && Within(_ranges[1], d);
+        static bool Within(Interval range, double value) => value >= 0.99 * range.Low && value <= 1.01 * range.High;
+    }
+
     /// <summary>The half-width once more runs are added to those that were fitted.</summary>
     public double With(params ReadOnlySpan<(double N, double D)> runs)
     {
@@ -66,17 +82,24 @@ public sealed class NextRuns
         return HalfWidthOf(covariance, runs.Length);
     }
 
-    /// <summary>A greedy sequence: at each turn the run that lowers the variance of the target most, as a ratio, per operation.</summary>
-    /// <param name="candidates">(N, D) of the runs that could be made; each may be made again.</param>
+    /// <summary>
+    /// A greedy sequence: at each turn, of the runs that narrow the interval visibly, the one that lowers the variance of the target most,
+    /// as a ratio, per operation. Where none is that good, of those that are half as good as the best: the cheapest run is not worth its seat.
+    /// </summary>
+    /// <param name="candidates">(N, D) of the runs that could be made, each of them once.</param>
     public IReadOnlyList<NextRun> Choose(IReadOnlyList<(double N, double D)> candidates, int count)
     {
         Matrix<double> covariance = _likelihood.UnitCovariance!;
-        double before = HalfWidth;
+        double before = HalfWidth, visible = -2 * Math.Log(1 - Visible);
         List<NextRun> chosen = [];
-        (double N, double D, Vector<double> Row)[] rows = [.. candidates.Select(run => (run.N, run.D, RowOf([run.N, run.D])))];
-        while (chosen.Count < count && rows.Length > 0)
+        List<(double N, double D, Vector<double> Row)> rows = [.. candidates.Select(run => (run.N, run.D, RowOf([run.N, run.D])))];
+        while (chosen.Count < count && rows.Count > 0)
         {
-            (double n, double d, Vector<double> row) = rows.MaxBy(run => Gain(covariance, run.Row) / (run.N * run.D));
+            double[] gains = [.. rows.Select(run => Gain(covariance, run.Row))];
+            double enough = Math.Min(visible, gains.Max() / 2);
+            int best = Enumerable.Range(0, gains.Length).Where(i => gains[i] >= enough).MaxBy(i => gains[i] / (rows[i].N * rows[i].D));
+            (double n, double d, Vector<double> row) = rows[best];
+            rows.RemoveAt(best);
             covariance = Updated(covariance, row);
             double after = HalfWidthOf(covariance, chosen.Count + 1);
             chosen.Add(new NextRun(n, d, 6 * n * d, after, 1 - (after / before)));

@@ -12,6 +12,9 @@ public sealed class Planner
     /// <summary>What the run is called that is trained longer because it will be served.</summary>
     public const string OverTrained = "over-trained";
 
+    // Beyond it, rounding decides the parameters.
+    private const double ConditionMax = 1e12;
+
     private readonly Fit _loss;
     private readonly Fit? _error;
     private readonly FitPredictor _predictor;
@@ -20,7 +23,7 @@ public sealed class Planner
     /// <param name="loss">Of loss over n and d.</param>
     /// <param name="error">Of downstream error over loss, where there is one.</param>
     /// <param name="count">Which parameters the fit counts; null to go by the column that it was fitted to.</param>
-    /// <exception cref="ValidationException">The fit is of something else, or has no optimum.</exception>
+    /// <exception cref="ValidationException">The fit is of something else, has no optimum, or cannot tell n from d.</exception>
     public Planner(Fit loss, Fit? error = null, ParameterCount? count = null)
     {
         (_loss, _error, _predictor) = (loss, error, new FitPredictor(loss));
@@ -30,6 +33,12 @@ public sealed class Planner
         if (!(Surface is { A: > 0, Alpha: > 0, B: > 0, Beta: > 0 } && double.IsFinite(Surface.At(1, 1))))
         {
             throw new ValidationException($"the fit has no compute-optimal run: its loss does not fall with {(Surface is { A: > 0, Alpha: > 0 } ? "d" : "n")}");
+        }
+
+        if (!(loss.Quality.ConditionNumber <= ConditionMax))
+        {
+            throw new ValidationException(
+                $"N and D cannot be told apart: the fit's condition number is {loss.Quality.ConditionNumber:G3}, so its split of a budget means nothing; add runs with other ratios D/N");
         }
 
         if (error is not null && error.Law is not DownstreamErrorLaw)

@@ -105,6 +105,44 @@ public sealed class PlanVerbTests : IDisposable
     }
 
     [Fact]
+    public void A_learning_rate_follows_parameters_and_tokens()
+    {
+        Surfaces.Exact(
+            new PowerProductLaw(), "lr", ["n", "d"], [[1e8, 1e9], [1e8, 1e10], [1e9, 1e10], [1e9, 1e11]], x => 1.797 * Math.Pow(x[0], -0.713) * Math.Pow(x[1], 0.307)).Save(_folder.File("rate.json"));
+
+        Assert.Contains("(power-product)", Plan("--flops", "1e19", "--learning-rate", _folder.File("rate.json")).AssertSucceeds());
+
+        JsonNode run = JsonNode.Parse(File.ReadAllText(_folder.File("plan/plan.json")))!["runs"]![0]!["run"]!;
+        double expected = 1.797 * Math.Pow((double)run["shape"]!["nonEmbedding"]!, -0.713) * Math.Pow((double)run["d"]!, 0.307);
+        Assert.Equal(1, ConfigFile.Load<RunConfig>(_folder.File("plan/compute-optimal.yaml")).Optimizer.LearningRate / expected, 0.005);
+    }
+
+    [Fact]
+    public void Next_runs_lie_between_the_fitted_ones_and_the_target()
+    {
+        Plan("--flops", "1e22", "--next", "5").AssertSucceeds();
+
+        JsonArray next = JsonNode.Parse(File.ReadAllText(_folder.File("plan/plan.json")))!["next"]!.AsArray();
+        double[] n = [.. Surfaces.Fit().Data.Inputs.Where((_, index) => index % 2 == 0)];
+        Assert.InRange(next.Count, 2, 5);
+        Assert.Equal(next.Count, next.Select(run => ((double)run!["n"]!, (double)run["d"]!)).Distinct().Count());
+        Assert.All(next, run => Assert.InRange((double)run!["n"]!, 0.99 * n.Min(), 1e10));
+        Assert.All(next, run => Assert.InRange((double)run!["shrinkage"]!, NextRuns.Visible, 1));
+    }
+
+    [Fact]
+    public void A_schedule_far_from_the_fitted_curves_is_warned_of_and_refused_where_it_makes_no_sense()
+    {
+        CurveRange range = new(20_000, new Interval(3e-4, 3e-4), new Interval(0.1, 6), 0.3, null);
+        Fit curve = Curve(new AnnealingLaw(), [2.6, 0.43, 0.41, 0.55]);
+        (curve with { Data = curve.Data with { Curves = range } }).Save(_folder.File("curve.json"));
+
+        Assert.DoesNotContain("the schedule lies", Plan("--flops", "1e18", "--learning-rate", "2e-4", "--batch", "131072", "--curve", _folder.File("curve.json")).AssertSucceeds());
+        Assert.Contains("! compute-optimal: the schedule lies 10 times outside the curves", Plan("--flops", "1e18", "--learning-rate", "3e-3", "--batch", "131072", "--curve", _folder.File("curve.json")).AssertSucceeds());
+        Plan("--flops", "1e18", "--learning-rate", "3e-1", "--batch", "65536", "--curve", _folder.File("curve.json")).AssertFails(2, "predicts a loss of -");
+    }
+
+    [Fact]
     public void The_annealing_law_chooses_a_length_and_says_that_it_must_not_choose_more()
     {
         Curve(new AnnealingLaw(), [2.6, 0.43, 0.41, 0.55]).Save(_folder.File("curve.json"));
@@ -135,6 +173,9 @@ public sealed class PlanVerbTests : IDisposable
     [InlineData(2, "steps of 1 tokens are more than any run has", "--flops", "1e25", "--training.batchSize=1", "--training.sequenceLength=1")]
     [InlineData(2, "--inference-tokens -5", "--flops", "1e20", "--inference-tokens", "-5")]
     [InlineData(2, "--next-flops 1E+20 1E+19", "--flops", "1e20", "--next", "1", "--next-flops", "1e20", "1e19")]
+    [InlineData(2, "--next-flops 1E+22 1E+23: no such run lies between", "--flops", "1e20", "--next", "1", "--next-flops", "1e22", "1e23")]
+    [InlineData(2, "--next 0: ask for 1 to 50 runs", "--flops", "1e20", "--next", "0")]
+    [InlineData(2, "--next 1000000000: ask for 1 to 50 runs", "--flops", "1e20", "--next", "1000000000")]
     [InlineData(2, "no such file", "--flops", "1e20", "--curve", "none.json")]
     [InlineData(2, "a rate of 50 makes no sense", "--flops", "1e20", "--learning-rate", "50")]
     [InlineData(2, "is less than one sequence", "--flops", "1e20", "--batch", "12")]

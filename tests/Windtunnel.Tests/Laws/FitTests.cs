@@ -165,6 +165,22 @@ public sealed class FitTests
         Assert.Contains("1 to 5", Assert.Throws<ValidationException>(() => BackTest.Run(s_law, Ladder(), hidden: 6)).Message);
     }
 
+    [Fact]
+    public void A_back_test_over_loss_hides_the_lowest_losses_which_are_those_of_the_largest_models()
+    {
+        double[] losses = [2.4, 2.8, 3.2, 3.6, 4, 4.4];
+        foreach (PointLaw law in new PointLaw[] { new DownstreamErrorLaw(), new BatchSizeLaw() })
+        {
+            double[] truth = law is BatchSizeLaw ? [1.21e9, 6.24] : [0.85, 2.1, 0.75];
+            Observations data = new(
+                "losses.csv", null, new Dictionary<string, string>(), [.. losses.Select(loss => $"at {loss}")], losses, [.. losses.Select(loss => law.Predict(truth, loss))], []);
+            BackTest test = BackTest.Run(law, data, hidden: 2);
+            Assert.Equal([2.4, 2.8], test.Rungs);
+            Assert.Equal([3.2, 3.6, 4, 4.4], test.Fit.Data.Inputs);
+            Assert.InRange(test.WorstError, 0, 1e-4);
+        }
+    }
+
     // Six sizes, four multipliers, noise of 0.003.
     private static Observations Ladder()
     {

@@ -242,6 +242,25 @@ public sealed class PointLawTests
     }
 
     // Forty rows over two decades of each input, no two inputs moving together.
+    // The means of the Step Law's fits (Li et al. 2025), on the sizes and tokens of its grid, with optima that are off by up to 10 %.
+    [Fact]
+    public void Optimal_rates_and_batches_come_back_as_power_laws()
+    {
+        double[] sizes = [60e6, 120e6, 210e6, 430e6, 1.07e9], tokens = [2e9, 4e9, 8e9, 20e9, 50e9, 100e9];
+        (double N, double D)[] grid = [.. sizes.SelectMany(n => tokens.Select(d => (n, d)))];
+        Windtunnel.Laws.Fit rate = Powers(new PowerProductLaw(), [.. grid.SelectMany(run => new[] { run.N, run.D })], row => 1.797 * Math.Pow(grid[row].N, -0.713) * Math.Pow(grid[row].D, 0.307));
+        Windtunnel.Laws.Fit batch = Powers(new PowerLaw(Offset: false), [.. grid.Select(run => run.D)], row => 0.581 * Math.Pow(grid[row].D, 0.571));
+        Assert.Equal(0.713, rate.Values[1], 0.03);
+        Assert.Equal(-0.307, rate.Values[2], 0.03);
+        Assert.Equal(-0.571, batch.Values[1], 0.03);
+        Assert.Equal([true, true, true], rate.Parameters.Zip([1.797, 0.713, -0.307], (fitted, truth) => fitted.Interval!.Value.Contains(truth)));
+        Assert.Equal([true, true], batch.Parameters.Zip([0.581, -0.571], (fitted, truth) => fitted.Interval!.Value.Contains(truth)));
+
+        Windtunnel.Laws.Fit Powers(PointLaw law, double[] inputs, Func<int, double> optimum) => Windtunnel.Laws.Fit.Of(law, new Observations(
+            "grid", null, new Dictionary<string, string>(), [.. grid.Select((_, row) => $"line {row + 2}")], inputs,
+            [.. grid.Select((_, row) => optimum(row) * Math.Exp(0.1 * Math.Sin((7 * row) + 1)))], []));
+    }
+
     private static double[] Inputs(PointLaw law, int row)
     {
         double[] steps = [(row * 0.618) % 1, (row * 0.755) % 1, (row * 0.570) % 1];

@@ -25,6 +25,7 @@ public sealed class RecoveryTests(ITestOutputHelper output)
         ["minicpm"] = (r => [In(r, 0.05, 0.1), In(r, 0.2, 0.4), In(r, 0.2, 0.3), In(r, 0.25, 0.35), In(r, 0.25, 0.35)], Run, 0.001),
         ["batch-size"] = (r => [Log(r, 5e8, 3e9), In(r, 5, 7)], r => [In(r, 2.4, 4.5)], 0.1),
         ["hyperparameter"] = (r => [In(r, 3, 5), In(r, -2, -1), In(r, -0.7, -0.4), In(r, 0.3, 0.7)], r => [Log(r, 1e8, 2e9), Log(r, 1, 16)], 0.02),
+        ["power-product"] = (r => [Log(r, 0.5, 4), In(r, 0.5, 0.9), In(r, -0.5, 0.2)], Run, 0.1),
         ["power"] = (r => [In(r, 2.6, 3.1), In(r, 0.3, 0.5), In(r, 0.4, 0.6)], r => [Log(r, 0.3, 30)], 0.003),
     };
 

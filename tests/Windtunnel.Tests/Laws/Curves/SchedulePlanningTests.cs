@@ -91,4 +91,17 @@ public class SchedulePlanningTests
         Assert.Contains("do not identify beta and gamma", Assert.Single(CurveWarnings.OfCurves(new MultiPowerLaw(Free: true), [brief, lengthy])));
         Assert.Empty(CurveWarnings.OfCurves(new MultiPowerLaw(), [brief, lengthy]));
     }
+
+    [Fact]
+    public void A_warm_up_that_was_not_stated_is_warned_of()
+    {
+        AnnealingLaw law = new(0.99);
+        LossCurve[] curves = [.. new[] { 0, 0.1, 0.6 }.Select(decay => CurveLawTests.Curve(law, CurveLawTests.Wsd(2000, decay)))];
+        LossCurve[] forgotten = [.. curves.Select(Forgotten)];
+        Assert.Contains("made up and 2 more: the learning rate still rises after a warm-up of 10 steps, up to step 99", Assert.Single(CurveWarnings.OfCurves(law, forgotten)));
+        Assert.Contains("made up: the learning rate", Assert.Single(CurveWarnings.OfCurves(law, [curves[0], forgotten[1], curves[2]])));
+
+        static LossCurve Forgotten(LossCurve curve) => LossCurve.Of(
+            curve.Name, curve.Steps.Zip(curve.Losses), LearningRateSequence.Of(curve.Rates.Last, step => curve.Rates[step], warmup: 10));
+    }
 }

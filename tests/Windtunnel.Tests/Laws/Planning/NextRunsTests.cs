@@ -36,7 +36,10 @@ public sealed class NextRunsTests
         double before = BruteForce(fit);
         foreach (NextRun run in chosen)
         {
-            (double N, double D) best = candidates.MaxBy(candidate => Math.Log(Variance(fit, [.. sequence]) / Variance(fit, [.. sequence, candidate])) / (candidate.N * candidate.D));
+            double variance = Variance(fit, [.. sequence]);
+            ((double N, double D) Run, double Gain)[] all = [.. candidates.Except(sequence).Select(candidate => (candidate, Math.Log(variance / Variance(fit, [.. sequence, candidate]))))];
+            double enough = Math.Min(-Math.Log(0.98 * 0.98), all.Max(each => each.Gain) / 2);
+            (double N, double D) best = all.Where(each => each.Gain >= enough).MaxBy(each => each.Gain / (each.Run.N * each.Run.D)).Run;
             sequence.Add(best);
             double after = BruteForce(fit, [.. sequence]);
             Assert.Equal(best, (run.N, run.D));
@@ -67,6 +70,32 @@ public sealed class NextRunsTests
         };
         Fit refitted = Fit.Of(law, with, new FitSettings(fit.Objective, Intervals: IntervalMethod.None));
         Assert.Equal(told / now, new NextRuns(refitted, s_target.N, s_target.D).HalfWidth / now, 0.03);
+    }
+
+    [Fact]
+    public void No_run_is_proposed_twice_and_each_helps()
+    {
+        NextRuns design = new(Surfaces.Fit(), 1e11, 2e12);
+        IReadOnlyList<(double N, double D)> candidates = NextRuns.Candidates(3e17, 1e22, 2, 200);
+        IReadOnlyList<NextRun> chosen = design.Choose(candidates, 5);
+        Assert.Equal(5, chosen.Select(run => (run.N, run.D)).Distinct().Count());
+        Assert.All(chosen, run => Assert.InRange(run.Shrinkage, NextRuns.Visible, 1));
+        Assert.Equal(2, design.Choose([.. candidates.Take(2)], 50).Count);
+    }
+
+    [Fact]
+    public void Runs_below_all_fitted_ones_or_beyond_the_target_are_not_between()
+    {
+        Fit fit = Surfaces.Fit();
+        double[][] fitted = [.. fit.Data.Inputs.Chunk(2)];
+        double least = fitted.Min(run => run[0]), few = fitted.Min(run => run[1]);
+        NextRuns design = new(fit, 1e11, 2e12);
+        Assert.All(fitted, run => Assert.True(design.IsBetween(run[0], run[1])));
+        Assert.True(design.IsBetween(1e10, 1e12));
+        Assert.False(design.IsBetween(least / 8, 1e10));
+        Assert.False(design.IsBetween(1e9, few / 2));
+        Assert.False(design.IsBetween(2e11, 1e12));
+        Assert.False(design.IsBetween(1e11, 3e12));
     }
 
     [Fact]

@@ -91,6 +91,11 @@ public sealed class PlannerTests
         double expected = (0.002 * Math.Pow(shape.NonEmbedding / 1e9, -0.5) * Math.Pow(run.D / 20 / shape.NonEmbedding, -0.3)) + 0.0003;
         Assert.Equal(expected, run.Predict(rate).Value, 1e-6);
 
+        double[][] runs = [[1e8, 1e9], [1e8, 1e10], [1e9, 1e10], [1e9, 1e11]];
+        AssertPredicts(
+            1.797 * Math.Pow(shape.NonEmbedding, -0.713) * Math.Pow(run.D, 0.307),
+            Surfaces.Exact(new PowerProductLaw(), "lr", ["n", "tokens"], runs, x => 1.797 * Math.Pow(x[0], -0.713) * Math.Pow(x[1], 0.307)));
+
         double[][] loss = [[2.5], [3], [3.5], [4]];
         AssertPredicts(1.21e9 / Math.Pow(run.Loss.Value, 6.24), Surfaces.Exact(new BatchSizeLaw(), "batch", ["loss"], loss, x => 1.21e9 / Math.Pow(x[0], 6.24)));
 
@@ -103,6 +108,17 @@ public sealed class PlannerTests
 
         void AssertPredicts(double expected, Fit fit) => Assert.Equal(1, run.Predict(fit).Value / expected, 1e-6);
         Fit Power(string column, double a, double b) => Surfaces.Exact(new PowerLaw(Offset: false), "y", [column], x, at => a * Math.Pow(at[0], -b));
+    }
+
+    [Theory]
+    [InlineData(1e13)]
+    [InlineData(double.PositiveInfinity)]
+    [InlineData(double.NaN)]
+    public void A_fit_that_cannot_tell_parameters_from_tokens_is_refused(double condition)
+    {
+        Fit fit = Surfaces.Fit();
+        Fit blind = fit with { Quality = fit.Quality with { ConditionNumber = condition } };
+        Assert.StartsWith("N and D cannot be told apart: ", Assert.Throws<ValidationException>(() => new Planner(blind)).Message);
     }
 
     [Fact]
