@@ -145,7 +145,7 @@ public sealed record Fit(
             : !Parameters.Select(parameter => parameter.Name).SequenceEqual(Law.Parameters.Select(parameter => parameter.Name)) ? "parameters: not those of the law"
             : Parameters.Zip(Law.Parameters).Any(pair => !(double.IsFinite(pair.First.Value) && pair.First.Value >= pair.Second.Lower && pair.First.Value <= pair.Second.Upper)) ? "parameters: a value is out of its bounds"
             : Pins.Any(pin => Parameters.FirstOrDefault(parameter => parameter.Name == pin.Key) is not { } held || held.Value != pin.Value) ? "pins: not the parameters' values"
-            : Data.Observed.Length == 0 || Data.Inputs.Length != width * Data.Observed.Length || Data.Labels.Count != Data.Observed.Length ? "data: inputs, observed and labels do not belong together"
+            : (width > 0 && Data.Observed.Length == 0) || Data.Inputs.Length != width * Data.Observed.Length || Data.Labels.Count != Data.Observed.Length ? "data: inputs, observed and labels do not belong together"
             : Data.Inputs.Concat(Data.Observed).Any(value => !double.IsFinite(value)) ? "data: a value is not a number"
             : Law is PointLaw law && Data.Inputs.Where((value, i) => law.Inputs[i % width].Positive && value <= 0).Any() ? "data: an input is not positive"
             : Law.Output.Positive && Data.Observed.Any(value => value <= 0) ? "data: a result is not positive"

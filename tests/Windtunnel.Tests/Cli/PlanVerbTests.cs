@@ -198,18 +198,17 @@ public sealed class PlanVerbTests : IDisposable
     }
 
     [Theory]
-    [InlineData("A", double.NaN)]
-    [InlineData("B", 0)]
-    [InlineData("alpha", -0.3)]
-    [InlineData("beta", double.NaN)]
-    [InlineData("E", double.PositiveInfinity)]
-    public void A_fit_that_was_tampered_with_is_one_line(string parameter, double value)
+    [InlineData("A", double.NaN, 3, "a value is out of its bounds")]
+    [InlineData("B", 0, 2, "the fit has no compute-optimal run")]
+    [InlineData("alpha", -0.3, 3, "a value is out of its bounds")]
+    [InlineData("E", double.PositiveInfinity, 3, "a value is out of its bounds")]
+    public void A_fit_that_was_tampered_with_is_one_line(string parameter, double value, int exitCode, string message)
     {
         Fit fit = Surfaces.Fit();
         string path = _folder.File("bad.json");
         (fit with { Parameters = [.. fit.Parameters.Select(each => each.Name == parameter ? each with { Value = value } : each)] }).Save(path);
 
-        Tool.Run("plan", path, "--flops", "1e20", "--out", _folder.File("plan")).AssertFails(2, "the fit has no compute-optimal run");
+        Tool.Run("plan", path, "--flops", "1e20", "--out", _folder.File("plan")).AssertFails(exitCode, message);
     }
 
     [Fact]
