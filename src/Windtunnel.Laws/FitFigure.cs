@@ -7,7 +7,7 @@ namespace Windtunnel.Laws;
 /// <summary>The figure of a fit: what was measured, what the law says of it, and what it predicts.</summary>
 public static class FitFigure
 {
-    /// <summary>Of more rows than this, as many are drawn: evenly over their order on the horizontal axis, both ends among them.</summary>
+    /// <summary>Of more rows than this, as many are drawn, and written to the CSV of the figure: evenly over their order along the horizontal axis, both ends among them.</summary>
     public const int MostRows = 5000;
 
     private const int MostGroups = 6, PointsOfALine = 60;
