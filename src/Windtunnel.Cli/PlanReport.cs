@@ -32,10 +32,7 @@ internal static class PlanReport
         }
 
         Console.WriteLine();
-        foreach (string warning in plan.Warnings)
-        {
-            Console.WriteLine($"! {warning}");
-        }
+        FitReport.WriteWarnings(plan.Warnings);
     }
 
     private static string Describe(Budget budget) => $"{budget.Flops:0.00e0} operations" + (budget.Cluster is { } cluster

@@ -106,7 +106,7 @@ public sealed record Fit(
         FileInfo file = new(path);
         if (!file.Exists)
         {
-            throw new ValidationException($"{path}: no such file; 'windtunnel fit LAW DATA --out {path}' writes one");
+            throw new ValidationException($"{path}: no such file; 'windtunnel fit LAW DATA --out FOLDER' writes FOLDER/fit.json");
         }
 
         try

@@ -238,7 +238,9 @@ internal static class PredictVerb
             Console.WriteLine($"at the end: predicted {curve[^1].Value:F4}, actual {actual:F4}, error {Deviation(curve[^1].Value, actual)}");
         }
 
-        FitReport.WriteWarnings(fit.Warnings);
+        FitReport.WriteWarnings(curve[^1].Extrapolation > 1.05
+            ? [.. fit.Warnings, $"the schedule lies {Quantity.Count(curve[^1].Extrapolation)} times outside the curves that were fitted"]
+            : fit.Warnings);
         Save(parsed, FitFigure.Draw(fit, "predicted", rates, shown, curve));
     }
 

@@ -16,7 +16,7 @@ public sealed class Planner
     private const double ConditionMax = 1e12;
 
     private readonly Fit _loss;
-    private readonly Fit? _error;
+    private readonly ErrorOfLoss? _error;
     private readonly FitPredictor _predictor;
 
     /// <summary>A planner on a fit.</summary>
@@ -26,7 +26,7 @@ public sealed class Planner
     /// <exception cref="ValidationException">The fit is of something else, has no optimum, or cannot tell n from d.</exception>
     public Planner(Fit loss, Fit? error = null, ParameterCount? count = null)
     {
-        (_loss, _error, _predictor) = (loss, error, new FitPredictor(loss));
+        (_loss, _error, _predictor) = (loss, error is null ? null : new ErrorOfLoss(error), new FitPredictor(loss));
         Surface = LossSurface.Of(loss.Law, loss.Values);
         Quantity n = ((PointLaw)loss.Law).Inputs[0];
         Count = count ?? CountOf(n, loss.Data.Columns.GetValueOrDefault(n.Name, n.Name));
@@ -88,7 +88,7 @@ public sealed class Planner
     public PlannedRun At(string name, double n, double d, double flops, ModelShape? shape = null)
     {
         Prediction loss = _predictor.At(n, d);
-        return new PlannedRun(name, n, d, flops, loss, _error is null ? null : ErrorOf(_error, loss), shape);
+        return new PlannedRun(name, n, d, flops, loss, _error?.At(loss), shape);
     }
 
     /// <summary>Which parameters a quantity called n counts: as its column's name says, else as its law means it.</summary>
@@ -101,19 +101,4 @@ public sealed class Planner
     }
 
     private PlannedRun Of(string name, ModelShape shape, double compute) => At(name, shape.Count(Count), compute / shape.FlopsAToken, compute, shape);
-
-    // Both legs add up as independent errors do: the law of error at the predicted loss, and the loss.
-    private static Prediction ErrorOf(Fit error, Prediction loss)
-    {
-        Prediction second = error.Predict(loss.Value);
-        return second with { Mean = Through(second.Mean, loss.Mean), Single = Through(second.Single, loss.Single) };
-
-        Interval Through(Interval own, Interval losses)
-        {
-            double low = ValueAt(losses.Low) - second.Value, high = ValueAt(losses.High) - second.Value;
-            return new Interval(second.Value - double.Hypot(own.Low - second.Value, low), second.Value + double.Hypot(own.High - second.Value, high));
-        }
-
-        double ValueAt(double at) => ((PointLaw)error.Law).Predict(error.Values, at);
-    }
 }
