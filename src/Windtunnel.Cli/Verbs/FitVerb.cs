@@ -21,6 +21,7 @@ internal static class FitVerb
     private static readonly Option<int?> s_resamples = new("--resamples") { Description = $"resamples of a bootstrap; 1000 unless said, {CurveFit.Replicates} for curves", HelpName = "N" };
     private static readonly Option<int> s_seed = new("--seed") { Description = "of the resamples", DefaultValueFactory = _ => 0, HelpName = "N" };
     private static readonly Option<int?> s_backTest = new("--back-test") { Description = "also hide the N largest rungs, fit the rest, and predict what was hidden; of curves: leave out each in turn", HelpName = "N" };
+    private static readonly Option<string?> s_curves = new("--curves") { Description = "loss curves: CSV files, folders of them, or runs; the same as naming them after the law", HelpName = "FILE,FILE,..." };
     private static readonly Option<int> s_warmup = new("--warmup") { Description = "of curves: how many of the first steps rise", DefaultValueFactory = _ => 0, HelpName = "STEPS" };
     private static readonly Option<int> s_from = new("--from") { Description = "of curves: leave out what was measured before this step", DefaultValueFactory = _ => 0, HelpName = "STEP" };
     private static readonly Option<bool> s_scan = new("--scan-lambda") { Description = "of the annealing law: try several lambdas and keep the best" };
@@ -35,10 +36,10 @@ internal static class FitVerb
                 windtunnel fit chinchilla runs.csv --n params --d tokens --loss val_loss
                 windtunnel fit over-training runs.csv --group dataset --where "tokens>1e9"
                 windtunnel fit chinchilla runs --n params_non_embedding --back-test 1
-                windtunnel fit annealing stable.csv short.csv long.csv --warmup 300 --scan-lambda
+                windtunnel fit annealing --curves stable.csv,short.csv,long.csv --warmup 300 --scan-lambda
                 windtunnel fit annealing 25m.csv 100m.csv --size=true --params 25e6,100e6 --loss val_loss
                 """)
-            { s_words, s_group, s_where, s_fix, s_intervals, s_resamples, s_seed, s_backTest, s_warmup, s_from, s_scan, s_sizes, s_out };
+            { s_words, s_group, s_where, s_fix, s_intervals, s_resamples, s_seed, s_backTest, s_curves, s_warmup, s_from, s_scan, s_sizes, s_out };
             fit.SetAction(Run);
             return fit;
         }
@@ -47,6 +48,7 @@ internal static class FitVerb
     private static int Run(ParseResult parsed)
     {
         LawWords words = LawWords.Parse(parsed.GetValue(s_words)!);
+        words = words with { Data = [.. words.Data, .. parsed.GetValue(s_curves)?.Split(',', StringSplitOptions.RemoveEmptyEntries) ?? []] };
         Law law = words.Request.Law;
         string name = LawCatalog.NameOf(law);
         FitSettings settings = new(words.Request.Objective, Pins(parsed), parsed.GetValue(s_intervals), Resamples(parsed, law), parsed.GetValue(s_seed));
@@ -58,7 +60,7 @@ internal static class FitVerb
 
         if (law is PointLaw ofRows)
         {
-            LawWords.Refuse(parsed, $"is about loss curves, and {name} is a law of single runs", s_warmup, s_from, s_scan, s_sizes);
+            LawWords.Refuse(parsed, $"is about loss curves, and {name} is a law of single runs", s_curves, s_warmup, s_from, s_scan, s_sizes);
             return FitRows(parsed, ofRows, words, settings, folder);
         }
 
