@@ -18,27 +18,31 @@ public sealed class CurvePredictionTests(ITestOutputHelper output)
 
     // Errors of neighbours that are independent, and such as smoothed logs have.
     [Theory]
-    [InlineData(0)]
-    [InlineData(0.7)]
-    public void Intervals_of_the_end_loss_under_an_unseen_schedule_cover_the_truth(double correlation)
+    [InlineData("annealing", 0)]
+    [InlineData("annealing", 0.7)]
+    [InlineData("multi-power", 0)]
+    public void Intervals_of_the_end_loss_under_an_unseen_schedule_cover_the_truth(string name, double correlation)
     {
+        CurveLaw law = name == "annealing" ? s_law : new MultiPowerLaw();
         LearningRateSequence[] seen = [CurveLawTests.Wsd(1500, 0), CurveLawTests.Wsd(1500, 0.1), CurveLawTests.Wsd(1200, 0.5), CurveLawTests.Cosine(1500)];
         LearningRateSequence unseen = CurveLawTests.Wsd(2000, 0.25);
         int hits = 0, single = 0;
         for (int set = 0; set < s_sets; set++)
         {
             MersenneTwister random = new(set + 1, threadSafe: false);
-            double[] truth = [In(2, 3.2), In(0.3, 1), In(1, 3), In(0.3, 0.8)];
-            CurveFit fit = CurveFit.Of(s_law, [.. seen.Select(rates => Noisy(truth, rates, correlation, random))], "made up", new FitSettings(Replicates: 100, Seed: set));
+            double[] truth = law is AnnealingLaw
+                ? [In(2, 3.2), In(0.3, 1), In(1, 3), In(0.3, 0.8)]
+                : [In(2, 3.2), In(0.3, 1), In(200, 500), In(0.3, 0.8), In(-1, 1)];
+            CurveFit fit = CurveFit.Of(law, [.. seen.Select(rates => Noisy(law, truth, rates, correlation, random))], "made up", new FitSettings(Replicates: 100, Seed: set));
             Prediction end = new FitPredictor(fit.Fit).Curve(unseen, [unseen.Last])[0];
-            double actual = s_law.PredictLast(truth, unseen);
+            double actual = law.PredictLast(truth, unseen);
             hits += end.Mean.Contains(actual) ? 1 : 0;
             single += end.Single.Contains(actual * Math.Exp(Normal.Sample(random, 0, Noise))) ? 1 : 0;
 
             double In(double low, double high) => low + (random.NextDouble() * (high - low));
         }
 
-        output.WriteLine($"errors of correlation {correlation}: {(double)hits / s_sets:P1} of end losses inside, {(double)single / s_sets:P1} of single runs, over {s_sets} data sets");
+        output.WriteLine($"{name}, errors of correlation {correlation}: {(double)hits / s_sets:P1} of end losses inside, {(double)single / s_sets:P1} of single runs, over {s_sets} data sets");
         Assert.InRange((double)hits / s_sets, 0.75, 1);
         Assert.InRange((double)single / s_sets, 0.75, 1);
     }
@@ -82,11 +86,11 @@ public sealed class CurvePredictionTests(ITestOutputHelper output)
         Assert.Equal(1, range.Extrapolation(law, rates, [rates.Last], 40e6)[0], 1e-9);
     }
 
-    private static LossCurve Noisy(double[] truth, LearningRateSequence rates, double correlation, Random random)
+    private static LossCurve Noisy(CurveLaw law, double[] truth, LearningRateSequence rates, double correlation, Random random)
     {
         int[] steps = [.. Enumerable.Range(1, 60).Select(i => rates.Warmup + (i * (rates.Last - rates.Warmup) / 60))];
         double error = Normal.Sample(random, 0, Noise), fresh = Math.Sqrt(1 - (correlation * correlation));
-        return LossCurve.Of("made up", [.. steps.Zip(s_law.Predict(truth, rates, steps), (step, loss) =>
+        return LossCurve.Of("made up", [.. steps.Zip(law.Predict(truth, rates, steps), (step, loss) =>
         {
             error = (correlation * error) + (fresh * Normal.Sample(random, 0, Noise));
             return (step, loss * Math.Exp(error));
