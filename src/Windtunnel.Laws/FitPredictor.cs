@@ -13,8 +13,6 @@ public sealed record Prediction(double Value, Interval Mean, Interval Single, do
 /// <summary>Predicts with a fit, as often as one likes: what the intervals need of the fitted rows is worked out once.</summary>
 public sealed class FitPredictor(Fit fit)
 {
-    private static readonly Interval s_unknown = new(double.NegativeInfinity, double.PositiveInfinity);
-
     private readonly double[] _values = fit.Values;
 
     /// <summary>The objective around its optimum.</summary>
@@ -36,7 +34,9 @@ public sealed class FitPredictor(Fit fit)
             return OfSamples(Value, Extrapolation(x));
         }
 
-        return new Prediction(Value(_values), Likelihood.Of(Value), Likelihood.OfObservation(Value), Extrapolation(x));
+        double value = Value(_values);
+        Interval mean = Likelihood.Of(Value);
+        return new Prediction(value, mean, Likelihood.OfObservation(value, mean), Extrapolation(x));
     }
 
     /// <summary>The 95 % interval of a function of the parameters, which is smooth, and finite at the optimum.</summary>
@@ -73,11 +73,11 @@ public sealed class FitPredictor(Fit fit)
         }
 
         double[][] samples = [.. (fit.Bootstrap ?? []).Select(sample => law.Predict(sample, rates, steps, parameters))];
-        return [.. values.Select((value, i) => WithNoise(value, samples.Length > 0 ? Interval.OfSample(samples.Select(sample => sample[i]), 0.95) : s_unknown, extrapolation[i]))];
+        return [.. values.Select((value, i) => WithNoise(value, samples.Length > 0 ? Interval.OfSample(samples.Select(sample => sample[i]), 0.95) : Interval.Unlimited, extrapolation[i]))];
     }
 
     private Prediction OfSamples(Func<IReadOnlyList<double>, double> value, double extrapolation) =>
-        WithNoise(value(_values), fit.Bootstrap is { } samples ? Interval.OfSample(samples.Select(value), 0.95) : s_unknown, extrapolation);
+        WithNoise(value(_values), fit.Bootstrap is { } samples ? Interval.OfSample(samples.Select(value), 0.95) : Interval.Unlimited, extrapolation);
 
     // A single run scatters around the law by the residuals of the fit.
     private Prediction WithNoise(double value, Interval mean, double extrapolation)

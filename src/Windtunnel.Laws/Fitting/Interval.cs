@@ -3,6 +3,9 @@ namespace Windtunnel.Laws.Fitting;
 /// <summary>A confidence or prediction interval; an end is infinite where the data set no limit.</summary>
 public readonly record struct Interval(double Low, double High)
 {
+    /// <summary>No limit on either side.</summary>
+    public static Interval Unlimited { get; } = new(double.NegativeInfinity, double.PositiveInfinity);
+
     /// <summary>Whether a value lies inside.</summary>
     public bool Contains(double value) => value >= Low && value <= High;
 
@@ -19,6 +22,6 @@ public readonly record struct Interval(double Low, double High)
             return sorted[below] == above ? above : sorted[below] + ((position - below) * (above - sorted[below]));
         }
 
-        return sorted.Length == 0 ? new Interval(double.NegativeInfinity, double.PositiveInfinity) : new Interval(At((1 - confidence) / 2), At((1 + confidence) / 2));
+        return sorted.Length == 0 ? Unlimited : new Interval(At((1 - confidence) / 2), At((1 + confidence) / 2));
     }
 }

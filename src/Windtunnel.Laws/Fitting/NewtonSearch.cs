@@ -514,7 +514,11 @@ internal sealed class NewtonSearch
 internal sealed record Pull(Func<IReadOnlyList<double>, double> Function, double Target, double Stiffness)
 {
     /// <summary>The penalty.</summary>
-    public double Value(double[] parameters) => Stiffness * (Function(parameters) - Target) * (Function(parameters) - Target);
+    public double Value(double[] parameters)
+    {
+        double miss = Function(parameters) - Target;
+        return Stiffness * miss * miss;
+    }
 
     /// <summary>The derivative of the penalty by h.</summary>
     public double SlopeAt(double[] parameters) => 2 * Stiffness * (Function(parameters) - Target);

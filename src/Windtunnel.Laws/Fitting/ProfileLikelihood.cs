@@ -70,8 +70,7 @@ public sealed class ProfileLikelihood
     public Interval Of(Func<IReadOnlyList<double>, double> function)
     {
         double best = function(_optimum.Parameters), error = StandardErrorOf(function);
-        return DegreesOfFreedom <= 0 || !double.IsFinite(best) ? new Interval(double.NegativeInfinity, double.PositiveInfinity)
-            : double.IsInfinity(error) ? new Interval(double.NegativeInfinity, double.PositiveInfinity)
+        return DegreesOfFreedom <= 0 || !double.IsFinite(best) || double.IsInfinity(error) ? Interval.Unlimited
             : error == 0 || _level == 0 ? new Interval(best, best)
             : new Interval(End(function, best, -error), End(function, best, error));
     }
@@ -95,16 +94,16 @@ public sealed class ProfileLikelihood
         return new Interval(low < 1e-6 * _optimum.Parameters[parameter] ? 0 : low, Math.Exp(logarithm.High));
     }
 
-    /// <summary>The interval in which a single new observation of a prediction falls: that of the prediction, widened by the noise of one row.</summary>
-    /// <param name="prediction">The prediction from all parameters, positive.</param>
-    public Interval OfObservation(Func<IReadOnlyList<double>, double> prediction)
+    /// <summary>The interval in which a single new observation falls: that of its prediction, widened by the noise of one row.</summary>
+    /// <param name="best">The prediction.</param>
+    /// <param name="mean">The interval of the prediction, from <see cref="Of(Func{IReadOnlyList{double}, double})"/>.</param>
+    public Interval OfObservation(double best, Interval mean)
     {
         bool log = _fitter.Objective.Log;
-        double Scale(double value) => log ? Math.Log(value) : value;
+        double Scale(double value) => log ? Math.Log(Math.Max(value, 0)) : value;
         double Back(double value) => log ? Math.Exp(value) : value;
-        Interval mean = Of(parameters => Scale(prediction(parameters)));
-        double best = Scale(prediction(_optimum.Parameters)), noise = Quantile * ResidualScale;
-        return new Interval(Back(best - Math.Sqrt(Square(best - mean.Low) + Square(noise))), Back(best + Math.Sqrt(Square(mean.High - best) + Square(noise))));
+        double center = Scale(best), noise = Quantile * ResidualScale;
+        return new Interval(Back(center - double.Hypot(center - Scale(mean.Low), noise)), Back(center + double.Hypot(Scale(mean.High) - center, noise)));
     }
 
     /// <summary>
