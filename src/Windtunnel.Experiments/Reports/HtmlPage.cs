@@ -123,7 +123,7 @@ internal static class HtmlPage
             Element(
                 "table",
                 Element("caption", Text(table.Caption)),
-                Element("thead", Element("tr", table.Headings.Select((heading, i) => Element("th", new XAttribute("scope", "col"), left[i] ? Class("left") : null, Text(heading.TrimStart('<')))))),
+                Element("thead", Element("tr", table.Headings.Select((heading, i) => Element("th", new XAttribute("scope", "col"), left[i] ? Class("left") : null, Text(left[i] ? heading[1..] : heading))))),
                 Element("tbody", table.Rows.Select(row => Element(
                     "tr", row.Strong ? Class("strong") : null,
                     row.Cells.Select((cell, i) => Element("td", left[i] ? Class("left") : null, cell is { Length: > 0 } ? Text(cell) : "–")))))));
@@ -169,14 +169,14 @@ internal static class HtmlPage
         caption{padding-bottom:.4rem;text-align:left;color:var(--muted)}
         th,td{padding:.35rem 0 .35rem 1.25rem;text-align:right;vertical-align:baseline;white-space:nowrap}
         th:first-child,td:first-child{padding-left:0}
-        th{border-bottom:1px solid var(--ink);font-weight:600;vertical-align:bottom}
+        th{border-bottom:1px solid var(--ink);font-weight:600;line-height:1.3;vertical-align:bottom;white-space:normal}
         td{border-bottom:1px solid var(--line)}
         .left{text-align:left}
         .strong td{font-weight:600;background:var(--soft)}
         .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:1.5rem;margin:1.25rem 0;align-items:start}
         figure{margin:0;min-width:0}
-        figure .wt{display:block}
-        figcaption{margin-top:.25rem;padding-left:10px;max-width:460px;color:var(--muted);font-size:.85rem}
+        figure .wt{display:block;width:100%;max-width:36rem}
+        figcaption{margin-top:.25rem;padding-left:10px;max-width:36rem;color:var(--muted);font-size:.85rem}
         .facts{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.25rem;margin:1rem 0;font-size:.9rem}
         .facts div{display:contents}
         .facts dt{color:var(--muted)}

@@ -15,7 +15,6 @@ internal sealed record RunHistory(
 {
     // As many points as a figure has pixels, twice: figures and their tables stay small however long runs are.
     private const int MostPoints = 800;
-    private const int MostConfigCharacters = 100_000;
 
     public string Id => Row.Id;
 
@@ -47,7 +46,7 @@ internal sealed record RunHistory(
             }
         }
 
-        return new RunHistory(row, folder.ConfigPath, ReadConfig(folder), Thin(training), Thin(validation), Thin(rates));
+        return new RunHistory(row, folder.ConfigPath, File.Exists(folder.ConfigPath) ? RunSections.ReadText(folder.ConfigPath) : "", Thin(training), Thin(validation), Thin(rates));
     }
 
     /// <summary>The history as a figure takes it.</summary>
@@ -60,18 +59,6 @@ internal sealed record RunHistory(
 
         static IReadOnlyList<DataPoint> From(IReadOnlyList<DataPoint> own, IReadOnlyList<DataPoint>? before) =>
             own.Count > 0 && before?.LastOrDefault(point => point.X < own[0].X) is { X: > 0 } start ? [start, .. own] : own;
-    }
-
-    private static string ReadConfig(RunFolder folder)
-    {
-        if (!File.Exists(folder.ConfigPath))
-        {
-            return "";
-        }
-
-        char[] text = new char[MostConfigCharacters];
-        using StreamReader file = new(folder.ConfigPath);
-        return new string(text, 0, file.ReadBlock(text));
     }
 
     // Evenly over their order; the first and the last are among them.

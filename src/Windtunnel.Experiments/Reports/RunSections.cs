@@ -9,7 +9,7 @@ namespace Windtunnel.Experiments.Reports;
 /// <summary>The sections that every report with runs has: their table, lineage and curves, how they were configured, where they are from.</summary>
 internal static class RunSections
 {
-    private const int MostConfigs = 40, MostCompared = 6, MostProvenance = 8;
+    private const int MostConfigs = 40, MostCompared = 6, MostProvenance = 8, MostCharacters = 100_000;
 
     /// <summary>A row a run, and why those that failed did.</summary>
     public static IEnumerable<ReportBlock> Table(IReadOnlyList<RunHistory> runs)
@@ -155,12 +155,38 @@ internal static class RunSections
         }
     }
 
+    /// <summary>The experiment's file with every setting spelled out, folded.</summary>
+    public static ReportBlock Experiment(ExperimentFolder folder) => new ReportListing("experiment.yaml", ReadText(folder.ExperimentPath));
+
+    /// <summary>Runs that failed, with what was recorded of it; nothing where none did.</summary>
+    public static IEnumerable<ReportBlock> Failures(ExperimentFolder folder)
+    {
+        string[] lines =
+        [
+            .. folder.Queue.Failed.Order(StringComparer.Ordinal).Select(id => folder.Queue.FailureOf(id) is { } failure
+                ? $"{id} failed at {failure.Time:yyyy-MM-dd HH:mm} UTC on {failure.Host}, attempt {failure.Attempts}: {failure.Error}"
+                : $"{id} failed"),
+        ];
+        return lines.Length > 0 ? [new ReportNotes(lines)] : [];
+    }
+
+    /// <summary>The sections that say anything.</summary>
+    public static IReadOnlyList<ReportSection> WithBlocks(params IEnumerable<ReportSection> sections) => [.. sections.Where(section => section.Blocks.Count > 0)];
+
     /// <summary>A loss with four decimals; null where there is none.</summary>
     public static string? Loss(double? loss) => loss is { } value && !double.IsNaN(value) ? double.IsFinite(value) ? $"{value:F4}" : "diverged" : null;
+
+    /// <summary>A text file, or as much of it as anybody reads.</summary>
+    public static string ReadText(string path)
+    {
+        char[] text = new char[MostCharacters];
+        using StreamReader file = new(path);
+        return new string(text, 0, file.ReadBlock(text));
+    }
 
     private static Dictionary<string, string> Flat(JsonObject settings, string prefix) => settings
         .SelectMany(setting => setting.Value is JsonObject inner
             ? Flat(inner, $"{prefix}{setting.Key}.")
-            : new Dictionary<string, string> { [prefix + setting.Key] = setting.Value?.ToJsonString().Trim('"') ?? "null" })
+            : new Dictionary<string, string> { [prefix + setting.Key] = setting.Value is JsonValue value && value.TryGetValue(out string? text) ? text : setting.Value?.ToJsonString() ?? "null" })
         .ToDictionary();
 }

@@ -16,13 +16,10 @@ public static class RunsReport
         string lead = best is null ? $"{Quantity.Of(runs.Length, "run")} without a validation loss."
             : runs.Length == 1 ? $"{best.Row.Status[..1].ToUpperInvariant()}{best.Row.Status[1..]} with a validation loss of {best.Row.ValLoss:F4} nats/token after {Quantity.Count(best.Row.Last!.Value.Tokens)} tokens."
             : $"{Quantity.Of(runs.Length, "run")}; the lowest final validation loss is {best.Row.ValLoss:F4} nats/token, of {best.Id}.";
-        ReportSection[] sections =
-        [
+        return new Report(runs.Length == 1 ? runs[0].Id : Quantity.Of(runs.Length, "run"), lead, RunSections.WithBlocks(
             new ReportSection("Runs", [.. RunSections.Table(runs), .. RunSections.Lineage(runs), .. RunSections.Differences(runs)]),
             new ReportSection("Loss curves", [.. RunSections.Curves(runs, "loss", "Loss", _ => "")]),
             new ReportSection("Configurations", [.. RunSections.Configs(runs)]),
-            RunSections.Provenance(runs, [], [.. runs.Where(run => run.Record?.Parent is null).Take(8).Select(run => $"windtunnel train {Path.Combine(root, run.Id, "config.yaml")}")]),
-        ];
-        return new Report(runs.Length == 1 ? runs[0].Id : Quantity.Of(runs.Length, "run"), lead, [.. sections.Where(section => section.Blocks.Count > 0)]);
+            RunSections.Provenance(runs, [], [.. runs.Where(run => run.Record?.Parent is null).Take(8).Select(run => $"windtunnel train {Path.Combine(root, run.Id, "config.yaml")}")])));
     }
 }
