@@ -126,7 +126,7 @@ internal static class RunSections
     }
 
     /// <summary>Which program made the runs, where, when, of which data and seeds; and how to make them again.</summary>
-    public static ReportSection Provenance(IReadOnlyList<RunHistory> runs, IEnumerable<(string Name, string? Value)> more, params IReadOnlyList<string> commands)
+    public static ReportSection Provenance(IReadOnlyList<RunHistory> runs, IReadOnlyList<string> commands)
     {
         RunRecord[] records = [.. runs.Select(run => run.Record).OfType<RunRecord>()];
         DateTimeOffset? first = records.Length > 0 ? records.Min(record => record.Created) : null, last = records.Max(record => record.Ended);
@@ -134,7 +134,6 @@ internal static class RunSections
         [
             new ReportFacts(
             [
-                .. more,
                 ("version", Distinct(records.Select(record => record.ToolVersion))),
                 ("commit", Distinct(records.Select(record => record.GitSha))),
                 ("host", Distinct(records.Select(record => record.Host))),
@@ -154,6 +153,11 @@ internal static class RunSections
             return string.Join(", ", different.Take(MostProvenance)) + (different.Length > MostProvenance ? $" and {different.Length - MostProvenance:N0} more" : "");
         }
     }
+
+    /// <summary>What to type to make an experiment's runs and its report again.</summary>
+    /// <param name="verb">What trains it.</param>
+    public static IReadOnlyList<string> Again(ExperimentFolder folder, string verb) =>
+        [$"windtunnel {verb} {Path.GetRelativePath(Environment.CurrentDirectory, folder.ExperimentPath)}", $"windtunnel report {folder.Name}"];
 
     /// <summary>The experiment's file with every setting spelled out, folded.</summary>
     public static ReportBlock Experiment(ExperimentFolder folder) => new ReportListing("experiment.yaml", ReadText(folder.ExperimentPath));

@@ -20,6 +20,6 @@ public static class RunsReport
             new ReportSection("Runs", [.. RunSections.Table(runs), .. RunSections.Lineage(runs), .. RunSections.Differences(runs)]),
             new ReportSection("Loss curves", [.. RunSections.Curves(runs, "loss", "Loss", _ => "")]),
             new ReportSection("Configurations", [.. RunSections.Configs(runs)]),
-            RunSections.Provenance(runs, [], [.. runs.Where(run => run.Record?.Parent is null).Take(8).Select(run => $"windtunnel train {Path.Combine(root, run.Id, "config.yaml")}")])));
+            RunSections.Provenance(runs, [.. runs.Where(run => run.Record?.Parent is null).Take(8).Select(run => $"windtunnel train {Path.Combine(root, run.Id, "config.yaml")}")])));
     }
 }

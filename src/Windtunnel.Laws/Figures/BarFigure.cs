@@ -2,10 +2,10 @@ namespace Windtunnel.Laws.Figures;
 
 /// <summary>A bar with its interval.</summary>
 /// <param name="Name">Beside it.</param>
-/// <param name="Value">Where it ends; NaN for no bar, the note alone.</param>
+/// <param name="Value">Where it ends; NaN for no bar.</param>
 /// <param name="Low">The lower end of its interval; NaN for none.</param>
 /// <param name="High">The upper end of its interval; NaN for none.</param>
-/// <param name="Note">Behind it.</param>
+/// <param name="Note">Why there is no bar.</param>
 public sealed record Bar(string Name, double Value, double Low = double.NaN, double High = double.NaN, string Note = "");
 
 /// <summary>Things compared with one of them, or with nothing: differences of losses, speedups.</summary>
@@ -20,7 +20,7 @@ public static class BarFigure
     /// <param name="subtitle">What else is to be said.</param>
     public static Figure Draw(string title, Axis x, IReadOnlyList<Bar> bars, double origin = 0, double noise = double.NaN, string subtitle = "")
     {
-        List<Mark> marks = [new BarMark("", [.. bars.Select((bar, i) => new DataPoint(bar.Value, i, bar.Low, bar.High, double.IsFinite(bar.Value) ? bar.Note : ""))], origin, Tone.Category(0))];
+        List<Mark> marks = [new BarMark("", [.. bars.Select((bar, i) => new DataPoint(bar.Value, i, bar.Low, bar.High))], origin, Tone.Category(0))];
         marks.AddRange(bars.Index().Where(bar => !double.IsFinite(bar.Item.Value) && bar.Item.Note.Length > 0).Select(bar => new NoteMark(bar.Item.Note, origin, bar.Index)));
         marks.Add(new RuleMark(origin, Vertical: true, Dash: Dash.Solid, Tone: Tone.Muted));
         if (noise > 0 && double.IsFinite(noise))
