@@ -16,6 +16,7 @@ public static class Program
         SampleVerb.Command,
         RunsVerb.Command,
         TuneVerb.Command,
+        TunnelVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
         PlanVerb.Command,

@@ -81,6 +81,7 @@ public sealed class Ladder : IExperiment
     private readonly LadderOptions _options;
     private readonly JsonObject _run;
     private readonly string _source;
+    private readonly string _prediction;
     private readonly double _shortest;
 
     /// <summary>A ladder, every setting checked.</summary>
@@ -104,6 +105,7 @@ public sealed class Ladder : IExperiment
         RequireRule(options.BatchTokens, "batchTokens");
 
         _options = options;
+        _prediction = TunnelPrediction.Beside(path);
         _shortest = multipliers[0];
         (_run, _source) = Base(options.Run, path);
         Runs = [.. from seed in seeds from size in sizes from run in Named($"size {LabelOf(size)}", () => Rung(size, seed, multipliers)) select run];
@@ -164,16 +166,14 @@ public sealed class Ladder : IExperiment
     public double HorizonFlops => Points.Sum(run => run.Flops);
 
     /// <summary>
-    /// Branches first, the cheapest of them ahead: whenever one can start it gives a result soon. Then what takes longest, for a
-    /// trunk's last branch can't start before the trunk has ended.
+    /// The ladder's runs; its targets too once a sealed prediction of them lies beside the ladder's file. Branches come first, the
+    /// cheapest of them ahead: whenever one can start it gives a result soon. Then what takes longest, for a trunk's last branch can't
+    /// start before the trunk has ended.
     /// </summary>
-    public IReadOnlyList<PlannedRun> Plan(Func<PlannedRun, RunOutcome?> find) => InOrder(Runs);
-
-    /// <summary>Runs in the order of <see cref="Plan"/>.</summary>
-    internal static IReadOnlyList<PlannedRun> InOrder(IEnumerable<LadderRun> runs) =>
+    public IReadOnlyList<PlannedRun> Plan(Func<PlannedRun, RunOutcome?> find) =>
     [
-        .. runs.OrderBy(run => run.Kind != LadderRunKind.Branch)
-            .ThenBy(run => run.Kind == LadderRunKind.Branch ? run.OwnFlops : -run.OwnFlops)
+        .. Runs.Concat(TunnelPrediction.IsSealed(_prediction) ? Targets : [])
+            .OrderBy(run => run.Kind != LadderRunKind.Branch).ThenBy(run => run.Kind == LadderRunKind.Branch ? run.OwnFlops : -run.OwnFlops)
             .Select(run => run.Planned),
     ];
 
