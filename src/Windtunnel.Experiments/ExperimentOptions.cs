@@ -6,6 +6,7 @@ namespace Windtunnel.Experiments;
 /// <summary>The file of an experiment; its <c>type</c> says which kind it is.</summary>
 /// <param name="Name">What its folder is called.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(SweepOptions), "sweep")]
 [JsonDerivedType(typeof(LadderOptions), "ladder")]
 public abstract record ExperimentOptions(string Name)
 {

@@ -64,12 +64,12 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
         List<LossCurve> curves = [];
         foreach (IGrouping<(string, ulong), LadderRun> rung in ladder.Runs.GroupBy(run => (run.Size, run.Planned.Config.Seed)))
         {
-            int from = (int)(rung.Where(run => run.Kind != LadderRunKind.Trunk).Min(run => run.Steps) / 2);
+            int start = (int)(rung.Where(run => run.Kind != LadderRunKind.Trunk).Min(run => run.Steps) / 2);
             curves.AddRange(
                 from run in rung
                 let outcome = OutcomeOf(run, store)
                 where outcome.Status == RunStatus.Completed
-                select LossCurve.Read(RunFolder.Open(store.Places.Runs, outcome.Id), rates: RatesOf(run), parameters: run.Counts.NonEmbedding).From(from));
+                select LossCurve.Read(RunFolder.Open(store.Places.Runs, outcome.Id), rates: RatesOf(run), parameters: run.Counts.NonEmbedding).From(start));
         }
 
         AnnealingLaw law = LambdaScan.Of(new AnnealingLaw(Size: ladder.Runs.DistinctBy(run => run.Counts.NonEmbedding).Count() > 1), curves).Law;
