@@ -16,6 +16,7 @@ public static class Program
         SampleVerb.Command,
         RunsVerb.Command,
         SweepVerb.Command,
+        TunnelVerb.Command,
         ReportVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Windtunnel.Experiments.Ladders;
 
 namespace Windtunnel.Experiments;
 
@@ -6,6 +7,7 @@ namespace Windtunnel.Experiments;
 /// <param name="Name">What its folder is called.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(SweepOptions), "sweep")]
+[JsonDerivedType(typeof(LadderOptions), "ladder")]
 public abstract record ExperimentOptions(string Name)
 {
     /// <summary>The experiment, every setting checked.</summary>

@@ -1,4 +1,4 @@
-namespace Windtunnel.Runs;
+namespace Windtunnel.Experiments.Reports;
 
 /// <summary>Numbers as a person reads them.</summary>
 public static class Quantity
