@@ -97,12 +97,12 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
             throw new ValidationException($"{folder.Path}: has no validation loss to tune by; set data.validationFraction above 0");
         }
 
-        double[] seconds = [.. MetricsLog.Read(folder.MetricsPath).Select(row => row.Values.GetValueOrDefault("time/step_s")).Where(value => value > 0).Order()];
-        Progress last = MetricsLog.Read(folder.MetricsPath).Select(row => row.At).LastOrDefault();
+        MetricsRow[] rows = [.. MetricsLog.Read(folder.MetricsPath)];
+        Progress last = rows.Select(row => row.At).LastOrDefault();
         double loss = diverged ? double.PositiveInfinity : losses.Average();
         return new RunOutcome(
             folder.Id, record.Status, double.IsFinite(loss) ? loss : double.PositiveInfinity, diverged || bits.Length == 0 ? double.PositiveInfinity : bits.Average(),
-            last.Step, last.Tokens, last.Flops, last.WallSeconds, seconds.Length > 0 ? seconds[seconds.Length / 2] : double.NaN, record.Model?.NonEmbedding ?? 0);
+            last.Step, last.Tokens, last.Flops, last.WallSeconds, StepTime.Of(rows), record.Model?.NonEmbedding ?? 0);
 
         double[] Values(string ending) =>
         [
@@ -137,7 +137,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
 /// <param name="Tokens">Training tokens.</param>
 /// <param name="Flops">Model operations.</param>
 /// <param name="WallSeconds">All of the time it took.</param>
-/// <param name="StepSeconds">The median time of a step.</param>
+/// <param name="StepSeconds">The time of a step, as undisturbed as can be told from the run's own clock.</param>
 /// <param name="NonEmbedding">Parameters without embeddings.</param>
 public sealed record RunOutcome(
     string Id, RunStatus Status, double LossNats, double BitsPerByte, long Steps, long Tokens, double Flops, double WallSeconds, double StepSeconds,
