@@ -1,11 +1,33 @@
 using Windtunnel.Experiments;
 using Windtunnel.Laws.Fitting;
+using Windtunnel.Models;
+using Windtunnel.Training;
 
 namespace Windtunnel.Cli;
 
 /// <summary>What a comparison found.</summary>
 internal static class ComparisonReport
 {
+    /// <summary>What each variant's runs take.</summary>
+    public static void WritePlan(Comparison comparison)
+    {
+        TextTable table = new("<variant", "runs", "parameters", "tokens a run", "FLOP a run", "FLOP");
+        double total = 0;
+        foreach (Variant variant in comparison.Variants)
+        {
+            RunConfig config = Comparison.Resolve(variant);
+            ModelCounts size = config.Model.Count();
+            double tokens = config.TotalSteps * config.Training.TokensAStep, flops = tokens * size.TrainingFlopsAToken(config.Training.SequenceLength);
+            total += variant.Runs.Count * flops;
+            table.Add(
+                variant.Name, $"{variant.Runs.Count}", Quantity.Count(size.NonEmbedding), Quantity.Count((long)tokens), Quantity.Flops(flops), Quantity.Flops(variant.Runs.Count * flops));
+        }
+
+        table.Write();
+        Console.WriteLine();
+        Console.WriteLine($"against {comparison.Variants[0].Name}, seeds {string.Join(", ", comparison.Variants[0].Runs.Select(run => run.Config.Seed))}; {Quantity.Flops(total)} in all");
+    }
+
     /// <summary>A line for each variant, then how much is noise.</summary>
     public static void Write(ComparisonResults results)
     {

@@ -75,6 +75,9 @@ public sealed class Comparison : IExperiment
     public IReadOnlyList<PlannedRun> Plan(Func<PlannedRun, RunOutcome?> find) =>
         [.. Enumerable.Range(0, Variants[0].Runs.Count).SelectMany(seed => Variants.Select(variant => variant.Runs[seed]))];
 
+    /// <summary>A variant's run as it would be with the largest vocabulary that its tokenizer may get.</summary>
+    public static RunConfig Resolve(Variant variant) => BaseRun.Resolve(variant.Runs[0].Config);
+
     /// <summary>What the results so far say.</summary>
     /// <param name="find">The result of a run; null where it has none yet.</param>
     public ComparisonResults Judge(Func<PlannedRun, RunOutcome?> find) =>

@@ -70,7 +70,12 @@ public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> 
         double freedom = repeated.Sum(sample => sample.Losses.Count - 1);
         double deviation = freedom > 0 ? Math.Sqrt(repeated.Sum(sample => TTest.Variance(sample.Losses) * (sample.Losses.Count - 1)) / freedom) : double.NaN;
 
-        (Sample Sample, bool IsPaired, TTest? Test)[] tests = [.. samples.Skip(1).Select(sample => (sample, ArePaired(sample, baseline), Compare(sample, baseline)))];
+        (Sample Sample, bool IsPaired, TTest? Test)[] tests =
+        [
+            .. from sample in samples.Skip(1)
+               let isPaired = ArePaired(sample, baseline)
+               select (sample, isPaired, Compare(sample, baseline, isPaired)),
+        ];
         double[] pValues = TTest.Holm([.. tests.Where(test => test.Test is not null).Select(test => test.Test!.PValue)]);
         int known = 0;
         return new ComparisonResults(baseline, [.. tests.Select(test => Judge(test.Sample, test.IsPaired, test.Test))], deviation);
@@ -120,13 +125,16 @@ public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> 
 
     private static double NoiseFloorOf(double deviation) => Math.Sqrt(2) * deviation;
 
-    private static bool ArePaired(Sample sample, Sample baseline) =>
-        sample.Runs.Select(run => run.Config.Seed).ToHashSet().SetEquals(baseline.Runs.Select(run => run.Config.Seed))
-        && sample.Runs.Concat(baseline.Runs).Select(run => (ConfigFile.ToYaml(run.Config.Data), run.Config.Training.SequenceLength)).Distinct().Count() == 1;
-
-    private static TTest? Compare(Sample sample, Sample baseline)
+    private static bool ArePaired(Sample sample, Sample baseline)
     {
-        if (ArePaired(sample, baseline))
+        ulong[] seeds = [.. sample.Runs.Select(run => run.Config.Seed).Order()];
+        return seeds.SequenceEqual(baseline.Runs.Select(run => run.Config.Seed).Order()) && seeds.Distinct().Count() == seeds.Length
+            && sample.Runs.Concat(baseline.Runs).Select(run => (ConfigFile.ToYaml(run.Config.Data), run.Config.Training.SequenceLength)).Distinct().Count() == 1;
+    }
+
+    private static TTest? Compare(Sample sample, Sample baseline, bool isPaired)
+    {
+        if (isPaired)
         {
             (double A, double B)[] pairs =
             [

@@ -27,7 +27,8 @@ public sealed class VerbTests(Tool tool)
     [InlineData("reproduce")]
     [InlineData("isoflop")]
     [InlineData("optimizers")]
-    [InlineData("tune")]
+    [InlineData("sweep")]
+    [InlineData("compare")]
     [InlineData("bench")]
     [InlineData("bench", "optimizers")]
     public void Every_verb_has_help(params string[] verb)
