@@ -17,6 +17,7 @@ public static class Program
         RunsVerb.Command,
         SweepVerb.Command,
         TunnelVerb.Command,
+        CompareVerb.Command,
         ReportVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,

@@ -8,6 +8,7 @@ namespace Windtunnel.Experiments;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(SweepOptions), "sweep")]
 [JsonDerivedType(typeof(LadderOptions), "ladder")]
+[JsonDerivedType(typeof(ComparisonOptions), "comparison")]
 public abstract record ExperimentOptions(string Name)
 {
     /// <summary>The experiment, every setting checked.</summary>

@@ -113,7 +113,7 @@ internal static class SweepVerb
 
         if (parsed.GetValue(s_dryRun))
         {
-            TuneReport.WritePlan(sweep);
+            SweepReport.WritePlan(sweep);
             return 0;
         }
 
@@ -196,9 +196,9 @@ internal static class SweepVerb
 
     private static void ShowResults(ExperimentFolder folder, ExperimentSession session, IExperiment experiment)
     {
-        SweepResults results = ((Sweep)experiment).Results(session.Store.Find);
+        SweepResults results = SweepResults.Of((Sweep)experiment, session.Store.Find);
         AtomicFile.WriteText(folder.ResultsPath, results.ToCsv());
-        TuneReport.Write(results);
+        SweepReport.Write(results);
         Console.WriteLine($"written: {Path.GetRelativePath(Environment.CurrentDirectory, folder.ResultsPath)}");
     }
 

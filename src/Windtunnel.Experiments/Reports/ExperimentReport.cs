@@ -13,7 +13,9 @@ public static class ExperimentReport
     /// <exception cref="InvalidDataException">A file of the experiment cannot be read, or was changed after it was sealed.</exception>
     public static Report Of(ExperimentFolder folder, RunStore store) => folder.Load() switch
     {
+        Sweep sweep => SweepReport.Of(sweep, folder, store),
         Ladder => TunnelReport.Of(new Tunnel(folder, store), folder, store),
+        Comparison comparison => ComparisonReport.Of(comparison, folder, store),
         _ => throw new ValidationException($"{folder.ExperimentPath}: there is no report of this kind of experiment"),
     };
 }

@@ -1,0 +1,174 @@
+using Windtunnel.Experiments;
+using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+
+namespace Windtunnel.Tests.Experiments;
+
+/// <summary>A sweep whose losses are known: what runs, in which order, and what comes of it.</summary>
+public sealed class SweepResultsTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly Sweep _sweep;
+
+    public SweepResultsTests() => _sweep = Load("""
+        type: sweep
+        run: {model: {type: llama}, training: {sequenceLength: 64, batchSize: 4}}
+        cells: [{size: 20k, ratios: [1, 2]}]
+        seeds: [1, 2, 3]
+        arms:
+          adamw:
+            cells: [{size: 20k, ratios: [1, 2, 4]}]
+            start: {optimizer: {type: adamw, learningRate: 1e-3}}
+            grid: {optimizer.learningRate: [1e-3, 2e-3, 4e-3, 8e-3], optimizer.weightDecay: [0.1, 0.2]}
+          muon:
+            start: {optimizer: {type: muon, learningRate: 1e-3}}
+            grid: {optimizer.learningRate: [1e-3, 2e-3, 4e-3, 8e-3]}
+        """);
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Searches_each_cell_and_repeats_its_best_with_the_other_seeds()
+    {
+        SweepResults results = Run(_sweep, Landscape);
+
+        Assert.All(results.Cells, cell => Assert.True(cell.Search.IsOptimum));
+        Assert.All(results.Cells, cell => Assert.Equal([1ul, 2, 3], cell.BestRuns.Select(run => run.Seed)));
+        Assert.All(results.Cells, cell => Assert.Equal(4e-3, cell.Cell.Run(cell.Search.Best!.Value).Config.Optimizer.LearningRate));
+        Assert.All(results.Cells, cell => Assert.Equal(0, cell.Missing));
+        PlannedRun[] runs = [.. results.Cells.SelectMany(cell => cell.Runs).Select(run => run.Run)];
+        Assert.Equal(runs, _sweep.Plan(run => Landscape(run.Config)));
+        Assert.Equal(runs.Length, runs.Select(run => run.Config.Fingerprint()).Distinct().Count());
+    }
+
+    [Fact]
+    public void The_plan_follows_from_the_results_alone_whatever_runs_first()
+    {
+        string whole = Run(_sweep, Landscape).ToCsv();
+        for (uint order = 1; order < 6; order++)
+        {
+            Dictionary<PlannedRun, RunOutcome> store = [];
+            PlannedRun[] open;
+            while ((open = [.. _sweep.Plan(store.GetValueOrDefault).Where(run => !store.ContainsKey(run))]).Length > 0)
+            {
+                PlannedRun next = open[order * 7919 % open.Length];
+                store[next] = Landscape(next.Config);
+            }
+
+            Assert.Equal(whole, SweepResults.Of(_sweep, store.GetValueOrDefault).ToCsv());
+            Assert.Equal(whole.Count(c => c == '\n') - 1, store.Count);
+        }
+    }
+
+    [Fact]
+    public void A_run_without_a_result_is_in_no_mean_and_holds_its_own_search_up()
+    {
+        bool Fails(RunConfig config) => config is { Optimizer: Windtunnel.Training.Optimizers.MuonOptions, Seed: 2 } or { Optimizer: Windtunnel.Training.Optimizers.AdamWOptions, Optimizer.LearningRate: 8e-3 };
+
+        SweepResults results = Run(_sweep, config => Fails(config) ? null : Landscape(config));
+
+        Assert.All(results.Cells.Where(cell => cell.Cell.Arm == "adamw"), cell => Assert.False(cell.Search.IsOptimum));
+        Assert.All(results.Cells.Where(cell => cell.Cell.Arm == "muon"), cell => Assert.Equal([1ul, 3], cell.BestRuns.Select(run => run.Seed)));
+        Assert.All(results.Cells, cell => Assert.Equal(1, cell.Missing));
+    }
+
+    [Theory]
+    [InlineData("grid")]
+    [InlineData("{type: random, runs: 5, seed: 3}")]
+    public void A_grid_and_a_sample_are_searched_and_their_best_is_repeated(string search)
+    {
+        Sweep sweep = Load($$$"""
+            type: sweep
+            search: {{{search}}}
+            run: {model: {type: llama, size: 20k}, training: {sequenceLength: 64, batchSize: 4}}
+            seeds: [1, 2, 3]
+            grid: {optimizer.learningRate: [1e-3, 2e-3, 4e-3, 8e-3], optimizer.weightDecay: [0.1, 0.2]}
+            """);
+
+        CellResult cell = Assert.Single(Run(sweep, Landscape).Cells);
+
+        int points = search == "grid" ? 8 : 5;
+        Assert.Equal(points, sweep.Plan(_ => null).Count);
+        Assert.Equal(points + 2, cell.Runs.Count);
+        double best = cell.Runs.Where(run => run.Seed == 1).Min(run => run.Loss!.Value);
+        Assert.Equal(best, cell.BestRuns[0].Loss);
+        Assert.Equal([1ul, 2, 3], cell.BestRuns.Select(run => run.Seed));
+        Assert.True(cell.Search.IsOptimum);
+    }
+
+    [Fact]
+    public void Speedups_are_the_tokens_and_the_time_that_the_tuned_baseline_needs_for_the_same_loss()
+    {
+        SweepResults results = Run(_sweep, Landscape);
+
+        // Muon has the loss that AdamW has with 1.5 times the tokens, and its steps take 1.2 times as long.
+        Assert.Equal(2, results.Cells.Count(cell => cell.Cell.Arm == "muon"));
+        Assert.All(results.Cells.Where(cell => cell.Cell.Arm == "muon"), cell =>
+        {
+            Assert.Equal(1.5, results.SpeedupInTokens(cell)!.Value, 1e-3);
+            Assert.Equal(1.25, results.SpeedupInTime(cell)!.Value, 1e-3);
+        });
+        Assert.All(results.Cells.Where(cell => cell.Cell.Arm == "adamw"), cell => Assert.Equal(1, results.SpeedupInTokens(cell)!.Value, 1e-3));
+        Assert.Null(results.Baseline("50k"));
+    }
+
+    [Fact]
+    public void The_noise_is_the_deviation_over_seeds_pooled()
+    {
+        SweepResults results = Run(_sweep, Landscape);
+
+        // Seeds 1, 2 and 3 are 0.001 apart.
+        Assert.Equal(1e-3, results.NoiseNats, 1e-9);
+        Assert.All(results.Cells, cell => Assert.Equal(1e-3, cell.Deviation, 1e-9));
+        Assert.True(double.IsNaN(Run(_sweep, config => config.Seed == 1 ? Landscape(config) : null).NoiseNats));
+    }
+
+    [Fact]
+    public void A_value_good_in_every_cell_makes_a_setting_stable()
+    {
+        SweepResults results = Run(_sweep, Landscape);
+
+        Assert.Equal([("optimizer.learningRate", true), ("optimizer.weightDecay", true)], results.Stable("adamw").Select(key => (key.Key, key.IsStable)));
+        Assert.Equal(["0.004"], results.Stable("adamw")[0].Values);
+        Assert.Empty(results.Stable("soap"));
+    }
+
+    [Fact]
+    public void The_table_has_a_row_for_each_run_and_a_column_for_each_setting()
+    {
+        SweepResults results = Run(_sweep, config => config.Optimizer.LearningRate == 8e-3 ? Diverged : Landscape(config));
+        string[][] lines = [.. results.ToCsv().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(','))];
+
+        Assert.Equal(
+            "sweep arm size nonembed_params chinchilla run status seed best loss bits_per_byte steps tokens flops wall_s step_s optimizer.learningRate optimizer.weightDecay",
+            string.Join(' ', lines[0]));
+        Assert.All(lines, line => Assert.Equal(lines[0].Length, line.Length));
+        Assert.Equal(results.Cells.Sum(cell => cell.Runs.Count) + 1, lines.Length);
+        string[] diverged = lines.First(line => line[6] == "diverged");
+        Assert.Equal(("", "0", "0.008"), (diverged[9], diverged[8], diverged[16]));
+        string[] muon = lines.Last(line => line[1] == "muon");
+        Assert.Equal(("1", "3", ""), (muon[8], muon[7], muon[17]));
+    }
+
+    private static RunOutcome Diverged { get; } = new("x", RunStatus.Diverged, double.PositiveInfinity, double.PositiveInfinity, 1, 256, 1, 1, 1, 20_000);
+
+    private Sweep Load(string text)
+    {
+        string path = _folder.Write("sweep.yaml", text);
+        return (Sweep)ConfigFile.Load<ExperimentOptions>(path).Build(path);
+    }
+
+    private static SweepResults Run(Sweep sweep, Func<RunConfig, RunOutcome?> train) => SweepResults.Of(sweep, run => train(run.Config));
+
+    // L(R) = 0.5 R^-0.5 + 3 at the best rate, 4e-3, for seed 2.
+    private static RunOutcome Landscape(RunConfig config)
+    {
+        bool isMuon = config.Optimizer is Windtunnel.Training.Optimizers.MuonOptions;
+        double tokens = config.Training.Length.Value, ratio = tokens / 20 / config.Model.Resolve(4096, 64).Count().NonEmbedding;
+        double rate = Math.Log2(config.Optimizer.LearningRate / 4e-3), decay = config.Optimizer.WeightDecay - 0.1;
+        double loss = 3 + (0.5 * Math.Pow(ratio * (isMuon ? 1.5 : 1), -0.5)) + (0.02 * rate * rate) + (0.01 * decay) + (0.001 * ((double)config.Seed - 2));
+        long steps = (long)tokens / 256;
+        return new RunOutcome(config.Fingerprint()[..8], RunStatus.Completed, loss, loss / 2, steps, steps * 256, 1e9, 60, isMuon ? 0.012 : 0.01, 20_000);
+    }
+}
