@@ -19,7 +19,7 @@ internal static class ComparisonReport
         Sample[] samples = [results.Baseline, .. results.Contrasts.Select(contrast => contrast.Sample)];
         (string Variant, RunHistory Run)[] runs =
         [
-            .. from sample in samples from run in sample.Runs where run.Outcome is not null select (sample.Name, RunHistory.Read(store.Places.Runs, run.Outcome.Id)),
+            .. from sample in samples from run in sample.Runs let outcome = run.Outcome where outcome is not null select (sample.Name, RunHistory.Read(store.Places.Runs, outcome.Id)),
         ];
         RunHistory[] histories = [.. runs.Select(run => run.Run).DistinctBy(run => run.Id)];
         Dictionary<string, string> variants = runs.DistinctBy(run => run.Run.Id).ToDictionary(run => run.Run.Id, run => run.Variant);

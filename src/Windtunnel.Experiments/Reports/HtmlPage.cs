@@ -84,7 +84,9 @@ internal static class HtmlPage
         return element;
     }
 
-    private static XElement Block(ReportBlock block) => block switch
+    private static IEnumerable<XElement> Block(ReportBlock block) => block is ReportTable table ? Table(table) : [Single(block)];
+
+    private static XElement Single(ReportBlock block) => block switch
     {
         ReportText text => Element("p", Text(text.Text)),
         ReportNotes notes => Element("ul", Class("notes"), notes.Lines.Select(line => Element("li", Text(line)))),
@@ -92,7 +94,6 @@ internal static class HtmlPage
             "div",
             Element("dt", Text(figure.Label)),
             Element("dd", Text(figure.Value), figure.Detail.Length > 0 ? Element("small", Text(figure.Detail)) : null)))),
-        ReportTable table => Table(table),
         ReportFacts facts => Element("dl", Class("facts"), facts.Facts.Where(fact => !string.IsNullOrEmpty(fact.Value)).Select(fact => Element(
             "div", Element("dt", Text(fact.Name)), Element("dd", Text(fact.Value!))))),
         ReportTree tree => Element("div", Class("tree"), Element("p", Class("caption"), Text(tree.Caption)), Branches(tree.Roots)),
@@ -114,15 +115,16 @@ internal static class HtmlPage
                 Element("a", new XAttribute("download", named.Name), new XAttribute("href", $"data:text/csv;charset=utf-8;base64,{data}"), "CSV")));
     }
 
-    private static XElement Table(ReportTable table)
+    // A caption within would be as wide as the table, and leave the screen with it.
+    private static IEnumerable<XElement> Table(ReportTable table)
     {
         bool[] left = [.. table.Headings.Select(heading => heading.StartsWith('<'))];
-        return Element(
+        yield return Element("p", Class("caption"), Text(table.Caption));
+        yield return Element(
             "div",
             Class("scroll"), new XAttribute("role", "region"), new XAttribute("tabindex", "0"), new XAttribute("aria-label", Text(table.Caption)),
             Element(
                 "table",
-                Element("caption", Text(table.Caption)),
                 Element("thead", Element("tr", table.Headings.Select((heading, i) => Element("th", new XAttribute("scope", "col"), left[i] ? Class("left") : null, Text(left[i] ? heading[1..] : heading))))),
                 Element("tbody", table.Rows.Select(row => Element(
                     "tr", row.Strong ? Class("strong") : null,
@@ -164,9 +166,8 @@ internal static class HtmlPage
         .key dt{color:var(--muted);font-size:.85rem}
         .key dd{margin:0;font-size:1.5rem;font-weight:600;line-height:1.3;font-variant-numeric:tabular-nums}
         .key small{display:block;color:var(--muted);font-size:.8rem;font-weight:400;line-height:1.4}
-        .scroll{overflow-x:auto;margin:1.25rem 0}
+        .scroll{overflow-x:auto;margin:.4rem 0 1.25rem}
         table{border-collapse:collapse;min-width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
-        caption{padding-bottom:.4rem;text-align:left;color:var(--muted)}
         th,td{padding:.35rem 0 .35rem 1.25rem;text-align:right;vertical-align:baseline;white-space:nowrap}
         th:first-child,td:first-child{padding-left:0}
         th{border-bottom:1px solid var(--ink);font-weight:600;line-height:1.3;vertical-align:bottom;white-space:normal}
@@ -181,7 +182,7 @@ internal static class HtmlPage
         .facts div{display:contents}
         .facts dt{color:var(--muted)}
         .facts dd{margin:0;min-width:0;overflow-wrap:anywhere}
-        .caption{color:var(--muted);font-size:.875rem}
+        .caption{margin:1.25rem 0 .4rem;max-width:none;color:var(--muted);font-size:.875rem}
         .tree ul{margin:0;padding-left:1.1rem;list-style:none;border-left:1px solid var(--line);font-size:.9rem}
         .tree .caption+ul{padding-left:0;border:0}
         .tree li{margin:.3rem 0}

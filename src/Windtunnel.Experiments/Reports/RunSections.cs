@@ -43,6 +43,9 @@ internal static class RunSections
             return [];
         }
 
+        // Where each run has a name of its own, as in a ladder, that says more than its id.
+        bool named = runs.Select(run => run.Record?.Name).Distinct().Count() == runs.Count;
+
         // A file may call a run its own ancestor: every run is drawn once.
         HashSet<string> drawn = [];
         return [new ReportTree("Each branch takes weights, optimizer state and place in the data from its trunk.", [.. roots.Select(Branch)])];
@@ -54,8 +57,9 @@ internal static class RunSections
                 ? $"{parent.Kind.ToString().ToLowerInvariant()}{(known.Contains(parent.Run) ? "" : $" of {parent.Run}")} at step {parent.Step:N0}; "
                 : "";
             string loss = run.Row.ValLoss is { } value ? $", {value:F4} nats/token" : "";
+            bool byName = named && run.Record is { } record && record.Name != run.Id;
             return new ReportBranch(
-                run.Id, $"{origin}{(run.Row.Last is { } last ? $"{Quantity.Count(last.Tokens)} tokens, " : "")}{run.Row.Status}{loss}",
+                byName ? run.Record!.Name : run.Id, $"{(byName ? $"{run.Id}; " : "")}{origin}{(run.Row.Last is { } last ? $"{Quantity.Count(last.Tokens)} tokens, " : "")}{run.Row.Status}{loss}",
                 [.. children[run.Id].Where(child => !drawn.Contains(child.Id)).OrderBy(child => child.Record!.Parent!.Step).ThenBy(child => child.Id, StringComparer.Ordinal).Select(Branch)]);
         }
     }

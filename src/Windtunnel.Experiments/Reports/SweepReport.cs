@@ -2,6 +2,7 @@ using Windtunnel.Experiments.Tuning;
 using Windtunnel.Laws;
 using Windtunnel.Laws.Figures;
 using Windtunnel.Runs;
+using Axis = Windtunnel.Laws.Figures.Axis;
 
 namespace Windtunnel.Experiments.Reports;
 
@@ -105,8 +106,10 @@ internal static class SweepReport
         }
 
         Bar[] speedups = [.. from cell in begun
-                             where cell.Cell.Arm != results.Sweep.Baseline && results.SpeedupInTokens(cell) is { } times && double.IsFinite(times)
-                             select new Bar(cell.Cell.ToString(), times)];
+                             where cell.Cell.Arm != results.Sweep.Baseline
+                             let times = results.SpeedupInTokens(cell)
+                             where times is { } known && double.IsFinite(known)
+                             select new Bar(cell.Cell.ToString(), times.Value)];
         if (speedups.Length > 0)
         {
             yield return new ReportFigure(

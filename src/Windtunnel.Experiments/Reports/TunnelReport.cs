@@ -72,22 +72,28 @@ internal static class TunnelReport
             new KeyFigure("compute of the targets", $"{prediction.Targets.Sum(target => target.Flops) / prediction.LadderFlops:F1}×", $"that of the ladder, {Quantity.Flops(prediction.LadderFlops)}"),
         ]);
         yield return new ReportTable(
-            "Predicted and actual losses, in nats a token. The first law of each target is the headline, which was settled before any run.",
-            [
-                "<target", "<law", "parameters", "non-embedding", "tokens", "operations", "× largest run", "× ladder", "predicted", "95 % from", "to", "actual", "error (%)", "<within",
-            ],
+            "Losses in nats a token. The first law of each target is the headline, which was settled before any run; intervals are of one run: the uncertainty of the law, and the scatter of runs around it.",
+            ["<target", "<law", "predicted", "95 % from", "to", "actual", "error (%)", "<within"],
             [
                 .. from target in prediction.Targets
                    let outcome = outcomes.GetValueOrDefault(target.Id)
                    from law in target.Laws
-                   let isFirst = law == target.Laws[0]
                    select new ReportRow(
                    [
-                       isFirst ? target.Name : " ", law.Law, isFirst ? Quantity.Count(target.Parameters) : " ", isFirst ? Quantity.Count(target.NonEmbedding) : " ", isFirst ? Quantity.Count(target.Tokens) : " ",
-                       isFirst ? Quantity.Flops(target.Flops) : " ", isFirst ? $"{target.OverLargest:F1}" : " ", isFirst ? $"{target.OverLadder:F2}" : " ", $"{law.LossNats:F4}",
-                       End(law.Single.Low), End(law.Single.High), RunSections.Loss(outcome?.LossNats), outcome is null ? null : Percent(Error(law.LossNats, outcome.LossNats), unit: ""),
+                       law == target.Laws[0] ? target.Name : " ", law.Law, $"{law.LossNats:F4}", Loss(law.Single.Low), Loss(law.Single.High), RunSections.Loss(outcome?.LossNats),
+                       outcome is null ? null : Percent(Error(law.LossNats, outcome.LossNats), unit: ""),
                        outcome is null || !double.IsFinite(outcome.LossNats) ? null : law.Single.Contains(outcome.LossNats) ? "yes" : "no",
-                   ], Strong: isFirst),
+                   ], Strong: law == target.Laws[0]),
+            ]);
+        yield return new ReportTable(
+            "What was predicted, and its compute over that of the largest run fitted and of the whole ladder.",
+            ["<target", "parameters", "non-embedding", "tokens", "operations", "over the largest run", "over the ladder"],
+            [
+                .. prediction.Targets.Select(target => new ReportRow(
+                [
+                    target.Name, Quantity.Count(target.Parameters), Quantity.Count(target.NonEmbedding), Quantity.Count(target.Tokens), Quantity.Flops(target.Flops),
+                    $"{target.OverLargest:F1}×", $"{target.OverLadder:F2}×",
+                ])),
             ]);
         string[] seen = [.. prediction.Targets.Where(target => !target.Blind).Select(target => $"{target.Name} had been begun before the prediction was written: it is no blind test")];
         string[] notes = [.. seen, .. prediction.Notes];
@@ -96,7 +102,7 @@ internal static class TunnelReport
             yield return new ReportNotes(notes);
         }
 
-        yield return new ReportText("Intervals are of one run: the uncertainty of the law, and the scatter of runs around it. The prediction was sealed before the targets were trained; the hash of prediction.json was and is:");
+        yield return new ReportText("The prediction was sealed before the targets were trained. The SHA-256 of prediction.json was, and still is:");
         yield return new ReportCommand(hash);
     }
 
@@ -202,5 +208,7 @@ internal static class TunnelReport
 
     private static string? End(double? end) => end is { } value ? double.IsInfinity(value) ? "no limit" : $"{value:G5}" : null;
 
-    private static string Range(Interval interval) => $"{End(interval.Low)} to {End(interval.High)}";
+    private static string Range(Interval interval) => $"{Loss(interval.Low)} to {Loss(interval.High)}";
+
+    private static string Loss(double end) => double.IsInfinity(end) ? "no limit" : $"{end:F4}";
 }

@@ -62,7 +62,11 @@ public static class LossFigure
         losses.AddRange(showsTraining ? [new LineMark("training", [], Width: 1, Opacity: 0.4)] : Array.Empty<Mark>());
         losses.AddRange(groups.Count > 0 && runs.Any(run => run.IsBranch) ? [new LineMark("branch", [], Dash: Dash.Dashed, Width: 1.2)] : Array.Empty<Mark>());
 
-        Panel panel = new(x, y with { High = y.High ?? HighestLater(runs) }, losses, Legend: runs.Count == 1 && !showsTraining ? Legend.None : Legend.LineEnds);
+        // Nor does a logarithmic axis begin where nothing can be seen yet.
+        y = y with { High = y.High ?? HighestLater(runs) };
+        double[] seen = [.. runs.SelectMany(run => run.Main).Where(point => point.Y <= y.High).Select(point => point.X)];
+        x = x with { Low = x.Low ?? (x.Log && seen.Length > 0 ? seen.Min() : null) };
+        Panel panel = new(x, y, losses, Legend: runs.Count == 1 && !showsTraining ? Legend.None : Legend.LineEnds);
         return new(title, runs.Any(run => run.LearningRate.Count > 0)
             ? [panel, new Panel(x, new("learning rate", Low: 0, Style: NumberStyle.Power), rates, Height: 70, Legend: Legend.None)]
             : [panel], subtitle, SharedX: true);
