@@ -28,7 +28,7 @@ public static class FitFigure
             : new Axis($"predicted {law.Output.Name}", law.Output.Unit, Log: true);
         int[] drawn = Thin(rows, XOf);
         double farthest = (targets ?? []).Select(target => XOf(target.X)).Concat(rows.Select(XOf)).Max(), nearest = rows.Min(XOf);
-        double[] ratios = Ratios(rows);
+        double[] ratios = ofRuns ? Ratios(rows) : [];
         bool byRatio = ofRuns && ratios.Distinct().Count() <= Math.Min(MostGroups, rows.Select(row => row[0]).Distinct().Count());
         IReadOnlyList<LawGroup> groups =
         [
@@ -50,7 +50,7 @@ public static class FitFigure
         DataPoint[] Line(int[] members)
         {
             double[] along = [.. members.Select(row => XOf(rows[row]))];
-            double beyond = ofRuns ? 2 : 1, ratio = ratios[members[0]], size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
+            double beyond = ofRuns ? 2 : 1, ratio = byRatio ? ratios[members[0]] : 0, size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
             return [.. Grid(byRatio ? nearest : along.Min() / beyond, byRatio ? farthest : along.Max() * beyond).Select(at =>
             {
                 double n = byRatio ? Math.Sqrt(at / (6 * ratio)) : size;
@@ -86,7 +86,7 @@ public static class FitFigure
     // Tokens a parameter, the same for all within 2 %: token counts are rarely exact multiples.
     private static double[] Ratios(double[][] rows)
     {
-        double[] ratios = [.. rows.Select(row => row.Length < 2 ? 0 : row[1] / row[0])];
+        double[] ratios = [.. rows.Select(row => row[1] / row[0])];
         int[] order = [.. Enumerable.Range(0, rows.Length).OrderBy(row => ratios[row])];
         for (int first = 0, next; first < order.Length; first = next)
         {

@@ -25,7 +25,7 @@ internal static class ComparisonReport
         Dictionary<string, string> variants = runs.DistinctBy(run => run.Run.Id).ToDictionary(run => run.Run.Id, run => run.Variant);
         return new Report(comparison.Name, Lead(results), RunSections.WithBlocks(
             new ReportSection("Verdicts", [.. Verdicts(results), .. Differences(results), .. Notes(samples), .. RunSections.Failures(folder)]),
-            new ReportSection("Loss curves", [.. RunSections.Curves([.. histories.Take(MostCurves)], "loss", "Every run, by variant", run => variants[run.Id])]),
+            new ReportSection("Loss curves", [.. RunSections.Curves([.. histories.Take(MostCurves)], "loss", "Every run, by variant", run => variants[run.Id], isOrdered: false)]),
             new ReportSection("Runs", [.. RunSections.Table(histories)]),
             new ReportSection("Configurations", [RunSections.Experiment(folder), .. RunSections.Configs(histories)]),
             RunSections.Provenance(histories, RunSections.Again(folder, "compare"))));
@@ -37,10 +37,11 @@ internal static class ComparisonReport
         string[] parts =
         [
             .. better.Length > 0 ? [$"better than {results.Baseline.Name}: {string.Join(", ", better)}"] : Array.Empty<string>(),
-            .. worse.Length > 0 ? [$"worse: {string.Join(", ", worse)}"] : Array.Empty<string>(),
+            .. worse.Length > 0 ? [$"worse than {results.Baseline.Name}: {string.Join(", ", worse)}"] : Array.Empty<string>(),
             .. same.Length > 0 ? [$"no difference from {results.Baseline.Name} that chance would not explain: {string.Join(", ", same)}"] : Array.Empty<string>(),
         ];
-        return parts.Length == 0 ? "There are not two runs of each variant yet." : $"{string.Join("; ", parts)}."[..1].ToUpperInvariant() + $"{string.Join("; ", parts)}."[1..];
+        string lead = parts.Length > 0 ? $"{string.Join("; ", parts)}." : "there are no two runs of each variant with a loss yet.";
+        return lead[..1].ToUpperInvariant() + lead[1..];
 
         string[] Named(Verdict verdict) => [.. results.Contrasts.Where(contrast => contrast.Verdict == verdict).Select(contrast => contrast.Sample.Name)];
     }
@@ -57,19 +58,19 @@ internal static class ComparisonReport
         yield return new ReportTable(
             "Differences are the variant's mean final loss less the baseline's: below zero is better.",
             [
-                "<variant", "runs", "loss (nats/token)", "deviation (nats)", "difference (nats)", "standard error", "95 % from", "to", "Hedges' g", "p", "<verdict", "seeds wanted",
+                "<variant", "<verdict", "runs", "loss (nats/token)", "deviation (nats)", "difference (nats)", "95 % from", "to", "standard error", "Hedges' g", "p", "seeds wanted",
             ],
             [
-                new ReportRow([results.Baseline.Name, $"{results.Baseline.Losses.Count}", RunSections.Loss(results.Baseline.Mean), RunSections.Loss(results.Baseline.Deviation), null, null, null, null, null, null, "baseline", null]),
+                new ReportRow([results.Baseline.Name, "baseline", $"{results.Baseline.Losses.Count}", RunSections.Loss(results.Baseline.Mean), RunSections.Loss(results.Baseline.Deviation), .. new string?[7]]),
                 .. results.Contrasts.Select(contrast =>
                 {
                     Interval? interval = contrast.Test?.Interval(Confidence);
                     return new ReportRow(
                     [
-                        contrast.Sample.Name, $"{contrast.Sample.Losses.Count}", RunSections.Loss(contrast.Sample.Mean), RunSections.Loss(contrast.Sample.Deviation),
-                        Signed(contrast.Test?.Difference), RunSections.Loss(contrast.Test?.StandardError), Signed(interval?.Low), Signed(interval?.High),
+                        contrast.Sample.Name, Word(contrast), $"{contrast.Sample.Losses.Count}", RunSections.Loss(contrast.Sample.Mean), RunSections.Loss(contrast.Sample.Deviation),
+                        Signed(contrast.Test?.Difference), Signed(interval?.Low), Signed(interval?.High), RunSections.Loss(contrast.Test?.StandardError),
                         double.IsFinite(contrast.EffectSize) ? $"{contrast.EffectSize:+0.00;−0.00}" : null,
-                        double.IsNaN(contrast.PValue) ? null : contrast.PValue < 1e-4 ? "< 0.0001" : $"{contrast.PValue:0.0000}", Word(contrast.Verdict),
+                        double.IsNaN(contrast.PValue) ? null : contrast.PValue < 1e-4 ? "< 0.0001" : $"{contrast.PValue:0.0000}",
                         contrast.SeedsWanted is { } seeds ? $"{seeds:N0}" : null,
                     ], Strong: contrast.Verdict is Verdict.Better or Verdict.Worse);
                 }),
@@ -86,7 +87,7 @@ internal static class ComparisonReport
         [
             .. results.Contrasts.OrderBy(contrast => contrast.Test?.Difference ?? double.PositiveInfinity).Select(contrast => contrast.Test is { } test
                 ? new Bar(contrast.Sample.Name, test.Difference, test.Interval(Confidence).Low, test.Interval(Confidence).High)
-                : new Bar(contrast.Sample.Name, double.NaN, Note: Word(contrast.Verdict))),
+                : new Bar(contrast.Sample.Name, double.NaN, Note: Word(contrast))),
         ];
         return
         [
@@ -106,11 +107,12 @@ internal static class ComparisonReport
         return notes.Length > 0 ? [new ReportNotes(notes)] : [];
     }
 
-    private static string Word(Verdict verdict) => verdict switch
+    private static string Word(Contrast contrast) => contrast.Verdict switch
     {
         Verdict.Better => "better",
         Verdict.Worse => "worse",
         Verdict.NoDifference => "no difference",
+        _ when contrast.Sample.Diverged == contrast.Sample.Runs.Count => "diverged",
         _ => "not known yet",
     };
 

@@ -168,7 +168,7 @@ internal static class HtmlPage
         .key small{display:block;color:var(--muted);font-size:.8rem;font-weight:400;line-height:1.4}
         .scroll{overflow-x:auto;margin:.4rem 0 1.25rem}
         table{border-collapse:collapse;min-width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
-        th,td{padding:.35rem 0 .35rem 1.25rem;text-align:right;vertical-align:baseline;white-space:nowrap}
+        th,td{padding:.35rem 0 .35rem 1rem;text-align:right;vertical-align:baseline;white-space:nowrap}
         th:first-child,td:first-child{padding-left:0}
         th{border-bottom:1px solid var(--ink);font-weight:600;line-height:1.3;vertical-align:bottom;white-space:normal}
         td{border-bottom:1px solid var(--line)}

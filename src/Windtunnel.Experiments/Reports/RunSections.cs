@@ -66,7 +66,8 @@ internal static class RunSections
 
     /// <summary>The loss curves; a branch starts on its trunk.</summary>
     /// <param name="group">What runs of one colour have in common; empty for a colour each.</param>
-    public static IEnumerable<ReportBlock> Curves(IReadOnlyList<RunHistory> runs, string name, string title, Func<RunHistory, string> group)
+    /// <param name="isOrdered">Whether these have an order, as sizes have.</param>
+    public static IEnumerable<ReportBlock> Curves(IReadOnlyList<RunHistory> runs, string name, string title, Func<RunHistory, string> group, bool isOrdered = true)
     {
         RunHistory[] drawn = [.. runs.Where(run => run.Training.Count + run.Validation.Count > 0)];
         if (drawn.Length == 0)
@@ -82,7 +83,7 @@ internal static class RunSections
                 name,
                 LossFigure.Draw(
                     title, new Axis("tokens", Log: lengths.Max() >= 8 * lengths.Min() && lengths.Min() > 0, Style: NumberStyle.Count), new Axis("loss", "nats/token"),
-                    [.. drawn.Select(run => run.ForFigure(run.Record?.Parent is { } parent ? byId.GetValueOrDefault(parent.Run) : null, group(run)))]),
+                    [.. drawn.Select(run => run.ForFigure(run.Record?.Parent is { } parent ? byId.GetValueOrDefault(parent.Run) : null, group(run)))], isOrdered),
                 drawn.Any(run => run.Validation.Count > 0) ? "Validation loss as the runs trained; the learning rate below." : "Training loss, smoothed; the learning rate below."),
         ];
     }

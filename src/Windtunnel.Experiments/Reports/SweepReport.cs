@@ -30,7 +30,7 @@ internal static class SweepReport
             new ReportSection("Result", [KeyFigures(results, outcomes, missing), .. Table(results, begun), .. Unfinished(results), .. RunSections.Failures(folder)]),
             new ReportSection("Arms compared", [.. Bars(results, begun)]),
             new ReportSection("What each setting does", [.. Slices(begun), .. Stable(results)]),
-            new ReportSection("Loss curves", [.. RunSections.Curves(best, "loss", "The best run of each cell", run => arms.Values.Distinct().Count() > 1 ? arms[run.Id] : "")]),
+            new ReportSection("Loss curves", [.. RunSections.Curves(best, "loss", "The best run of each cell", run => arms.Values.Distinct().Count() > 1 ? arms[run.Id] : "", isOrdered: false)]),
             new ReportSection("Configurations", [RunSections.Experiment(folder), .. RunSections.Configs(best)]),
             RunSections.Provenance([.. outcomes.Select(run => RunHistory.Read(store.Places.Runs, run.Id))], RunSections.Again(folder, "sweep run"))));
     }

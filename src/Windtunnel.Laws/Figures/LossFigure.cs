@@ -30,8 +30,9 @@ public static class LossFigure
     /// <param name="x">Steps or tokens.</param>
     /// <param name="y">The loss.</param>
     /// <param name="runs">Groups in their order: from the smallest size to the largest.</param>
+    /// <param name="groupsAreOrdered">Whether their order means anything.</param>
     /// <param name="subtitle">What else is to be said of all.</param>
-    public static Figure Draw(string title, Axis x, Axis y, IReadOnlyList<LossHistory> runs, string subtitle = "")
+    public static Figure Draw(string title, Axis x, Axis y, IReadOnlyList<LossHistory> runs, bool groupsAreOrdered = true, string subtitle = "")
     {
         List<Mark> losses = [], rates = [];
         List<string> groups = [.. runs.Select(run => run.Group).Where(group => group.Length > 0).Distinct()];
@@ -40,7 +41,7 @@ public static class LossFigure
         {
             bool grouped = run.Group.Length > 0;
             int place = groups.IndexOf(run.Group);
-            Tone tone = grouped ? Tone.Ordered(place, groups.Count) : Tone.Category(i);
+            Tone tone = !grouped ? Tone.Category(i) : groupsAreOrdered ? Tone.Ordered(place, groups.Count) : Tone.Category(place);
             Dash dash = run.IsBranch ? Dash.Dashed : grouped ? Dash.Solid : (Dash)(i % 4);
             string name = grouped ? run.Group : run.Name;
             if (showsTraining && run.Validation.Count > 0)
@@ -52,7 +53,7 @@ public static class LossFigure
             if (run.Main.LastOrDefault(point => double.IsFinite(point.Y)) is { Y: > 0 } end)
             {
                 losses.Add(new PointMark("", [end with { Note = run.Name }], tone, PointMark.ShapeOf(grouped ? place : i), Size: 2.8));
-                losses.AddRange(run.Diverged ? [new NoteMark("diverged", end.X, end.Y, Tone: tone)] : Array.Empty<Mark>());
+                losses.AddRange(run.Diverged && !(grouped && runs.Take(i).Any(other => other.Diverged && other.Group == run.Group)) ? [new NoteMark("diverged", end.X, end.Y, Tone: tone)] : Array.Empty<Mark>());
             }
 
             rates.Add(new LineMark(name, Noted(run.LearningRate, run.Name), tone, dash, run.IsBranch ? 1.2 : 1.6));
