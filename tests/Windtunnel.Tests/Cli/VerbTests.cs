@@ -30,6 +30,11 @@ public sealed class VerbTests(Tool tool)
     [InlineData("sweep")]
     [InlineData("compare")]
     [InlineData("report")]
+    [InlineData("sweep", "run")]
+    [InlineData("sweep", "status")]
+    [InlineData("sweep", "results")]
+    [InlineData("sweep", "retry")]
+    [InlineData("sweep", "worker")]
     [InlineData("bench")]
     [InlineData("bench", "optimizers")]
     public void Every_verb_has_help(params string[] verb)
