@@ -28,6 +28,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("isoflop")]
     [InlineData("optimizers")]
     [InlineData("tune")]
+    [InlineData("tunnel")]
     [InlineData("bench")]
     [InlineData("bench", "optimizers")]
     public void Every_verb_has_help(params string[] verb)
