@@ -45,7 +45,7 @@ internal static class TunnelVerb
     {
         (ExperimentOptions options, IExperiment experiment, string file) = ExperimentSession.Read(ConfigWords.Parse(parsed, s_words), "configs/ladders/miniature.yaml");
         Ladder ladder = experiment as Ladder ?? throw new ValidationException($"{file}: type must be ladder; other experiments are for 'windtunnel sweep run'");
-        int workers = parsed.GetValue(s_workers);
+        int workers = parsed.GetValue(s_workers) is > 0 and int given ? given : throw new ValidationException($"--workers {parsed.GetValue(s_workers)}: must be at least 1");
         if (parsed.GetValue(s_dryRun))
         {
             TunnelReport.WritePlan(ladder, workers);

@@ -112,6 +112,8 @@ public sealed class Ladder : IExperiment
         Targets = [.. from target in options.Targets ?? [] from seed in target.Seeds ?? seeds select Named($"target {LabelOf(target.Size)}", () => Target(target, seed))];
         Require(
             Runs.Concat(Targets).GroupBy(run => run.Name).All(runs => runs.Count() == 1), "sizes", "and targets must be different ones: two runs would be the same");
+        IEnumerable<LadderRun>? same = Runs.DistinctBy(run => run.Size).GroupBy(run => run.Resolved.Model.Dimensions).FirstOrDefault(models => models.Count() > 1);
+        Require(same is null, "sizes", $"{string.Join(" and ", same?.Select(run => run.Size) ?? [])} are one and the same model; give sizes that differ");
         Headline = options.Headline ?? DefaultHeadline(Points);
 
         T Named<T>(string part, Func<T> build)

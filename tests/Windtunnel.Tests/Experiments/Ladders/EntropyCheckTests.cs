@@ -40,9 +40,9 @@ public sealed class EntropyCheckTests : IDisposable
     [Fact]
     public void Other_text_has_no_known_entropy()
     {
-        _folder.Write("text/a.txt", string.Concat(Enumerable.Repeat("some words\n", 100)));
+        _folder.Write("a.txt", string.Concat(Enumerable.Repeat("some words\n", 100)));
         using Dataset data = Dataset.Prepare(
-            new DataOptions(new FilesCorpusOptions([_folder.File("text/a.txt")]), Tokenizer: new BytesTokenizerOptions(), ValidationFraction: 0), _folder.Path);
+            new DataOptions(new FilesCorpusOptions([_folder.File("a.txt")]), Tokenizer: new BytesTokenizerOptions(), ValidationFraction: 0), _folder.Path);
 
         Assert.Null(EntropyCheck.EntropyNats(data));
         Assert.Empty(EntropyCheck.Of(new Dictionary<string, Windtunnel.Laws.Fit>(), data));

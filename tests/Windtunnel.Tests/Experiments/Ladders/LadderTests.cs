@@ -148,6 +148,7 @@ public sealed class LadderTests : IDisposable
     [InlineData("sizes: [20k, 50k]", "sizes: []", "sizes names none")]
     [InlineData("sizes: [20k, 50k]", "sizes: [big]", "size big: model.size: 'big' is neither")]
     [InlineData("sizes: [20k, 50k]", "sizes: [20k, 20k]", "two runs would be the same")]
+    [InlineData("sizes: [20k, 50k]", "sizes: [1k, 1.1k]", "1k and 1.1k are one and the same model")]
     [InlineData("[20, 5, 10]", "[]", "multipliers names none")]
     [InlineData("[20, 5, 10]", "[5, 0]", "multipliers must be positive")]
     [InlineData("[20, 5, 10]", "[5, 5]", "multipliers must be different")]
