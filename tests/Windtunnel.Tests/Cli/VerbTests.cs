@@ -15,6 +15,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("runs", "show")]
     [InlineData("runs", "compare")]
     [InlineData("model")]
+    [InlineData("model", "coordinates")]
     [InlineData("data")]
     [InlineData("tokenizer")]
     [InlineData("tokenizer", "train")]
