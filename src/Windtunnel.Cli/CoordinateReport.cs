@@ -37,7 +37,7 @@ internal static class CoordinateReport
         double decades = Math.Max(FewestDecades, kinds.Max(kind => Math.Log10(kind.Max(at => at.RootMeanSquare) / kind.Min(at => at.RootMeanSquare))) * 1.1);
         return new Figure(
             $"Activations of {model} against width", [.. kinds.Select((kind, i) => Panel(kind, shown, decades, i == 0))],
-            "Root mean square, before training and after some of its first steps; one line a block", Columns: 2, Width: 640);
+            "Root mean square, before training and after some of its first steps; one line a block", Columns: 2);
     }
 
     /// <summary>All that was measured.</summary>
