@@ -57,14 +57,18 @@ internal static class CoordinateReport
 
     private static string Verdict(CoordinateSlope[] last)
     {
-        string[] moving = [.. last.Where(slope => !slope.IsFlat).GroupBy(slope => slope.Verdict).Select(group =>
+        if (last.All(slope => slope.IsFlat))
         {
-            CoordinateSlope steepest = group.MaxBy(slope => Math.Abs(slope.Slope));
-            return $"{group.Count()} of {last.Length} {group.Key}, {steepest.Part} as width^{steepest.Slope:0.00}";
-        })];
-        return moving.Length == 0
-            ? $"flat: every part keeps its size within width^±{CoordinateCheck.FlatSlope}, so one learning rate serves these widths"
-            : $"not flat: {string.Join("; ", moving)}; the best learning rate depends on the width";
+            return $"flat: every part keeps its size within width^±{CoordinateCheck.FlatSlope}, so one learning rate serves these widths";
+        }
+
+        bool grows = last.Any(slope => slope.Verdict == "growing" || !double.IsFinite(slope.Slope));
+        CoordinateSlope[] moving = [.. last.Where(slope => !slope.IsFlat && (slope.Verdict == "growing" == grows))];
+        CoordinateSlope steepest = moving.MaxBy(slope => Math.Abs(slope.Slope));
+        string parts = $"{moving.Length} of {Quantity.Of(last.Length, "part")}, {steepest.Part} as width^{steepest.Slope:0.00}";
+        return grows
+            ? $"growing: {parts}; a wider model needs a lower learning rate"
+            : $"shrinking: {parts}; random logits do so as width^-0.50 where they are scaled by the width: take more steps, so that training outweighs them";
     }
 
     // All panels span as many decades, so that the same slope looks the same and flat looks flat.

@@ -21,18 +21,20 @@ public sealed class MiniCpmTests : IDisposable
     [Fact]
     public void The_parametrisation_is_that_of_table_7_and_the_training_code()
     {
-        MiniCpmOptions options = (MiniCpmOptions)new MiniCpmOptions("minicpm-2.4b").Resolve(122_753, 4096);
-        using CountingBackend counting = new();
-        using Model model = options.Build(counting, gradients: false);
+        LlamaScales scales = ((MiniCpmOptions)new MiniCpmOptions("minicpm-2.4b").Resolve(122_753, 4096)).Scales;
+        Assert.Equal(12, scales.Embedding);
+        Assert.Equal(0.22136, scales.Residual, 1e-5);
+        Assert.Equal(1 / 9.0, scales.Logits, 1e-7);
+        Assert.Equal(1 / 3.0, scales.Deviation, 1e-7);
+        Assert.Equal(1 / 9.0, scales.Rate, 1e-12);
 
-        Assert.Equal(12, options.Scales.Embedding);
-        Assert.Equal(0.22136, options.Scales.Residual, 1e-5);
-        Assert.Equal(1 / 9.0, options.Scales.Logits, 1e-7);
+        using CountingBackend counting = new();
+        using Model model = new MiniCpmOptions("minicpm-1.2b").Resolve(73_440, 4096).Build(counting, gradients: false);
         Assert.All(model.Parameters.Parameters, parameter =>
         {
             (double deviation, double rate) = parameter.Role switch
             {
-                ParameterRole.Hidden => (0.1 / 3, 1 / 9.0),
+                ParameterRole.Hidden => (0.1 / Math.Sqrt(6), 1 / 6.0),
                 ParameterRole.Embedding => (0.1, 1.0),
                 _ => (0.0, 1.0),
             };

@@ -35,7 +35,7 @@ public sealed class CoordinateCheckTests : IDisposable
 
         Assert.All(
             check.LastSlopes.Where(slope => slope.Part != "embedding"),
-            slope => Assert.True(slope.Slope > 2 * CoordinateCheck.FlatSlope && slope.Verdict == "growing", $"{slope.Part} follows width^{slope.Slope}"));
+            slope => Assert.True(slope.Slope > 1.5 * CoordinateCheck.FlatSlope && slope.Verdict == "growing", $"{slope.Part} follows width^{slope.Slope}"));
     }
 
     [Fact]
