@@ -79,7 +79,7 @@ public sealed record KeyFigure(string Label, string Value, string Detail = "");
 
 /// <summary>A table.</summary>
 /// <param name="Caption">What its rows are.</param>
-/// <param name="Headings">One a column, with its unit; a leading <c>&lt;</c> aligns the column to the left, and is not shown.</param>
+/// <param name="Headings">One a column, with its unit, in the words of the report itself; a leading <c>&lt;</c> aligns the column to the left, and is not shown.</param>
 public sealed record ReportTable(string Caption, IReadOnlyList<string> Headings, IReadOnlyList<ReportRow> Rows) : ReportBlock;
 
 /// <summary>A row of a table.</summary>

@@ -50,9 +50,9 @@ public sealed class ExperimentReportTests : IDisposable
         name: toy
         {{{Run}}}
         overrides: ["schedule={type: wsd, warmup: 20%, decay: 20%}"]
-        sizes: [1k, 2k, 4k]
-        multipliers: [4, 8, 16]
-        targets: [{size: 8k, multiplier: 8}]
+        sizes: [2k, 4k, 8k]
+        multipliers: [3, 6, 12]
+        targets: [{size: 16k, multiplier: 6}]
         """;
 
     private readonly TemporaryFolder _folder = new();
@@ -143,7 +143,7 @@ public sealed class ExperimentReportTests : IDisposable
         Assert.Equal(check.Targets[0].LossNats, marks.Single(mark => mark.Name == "actual").Points.Single().Y);
         ReportTree tree = report.Sections.SelectMany(section => section.Blocks).OfType<ReportTree>().Single();
         Assert.Equal([0, 3, 3, 3], tree.Roots.Select(root => root.Branches.Count).Order());
-        Assert.Contains("4k-x16-s1", tree.Roots.SelectMany(root => root.Branches).Select(branch => branch.Name));
+        Assert.Contains("8k-x12-s1", tree.Roots.SelectMany(root => root.Branches).Select(branch => branch.Name));
 
         // What was said can't be said differently later.
         File.AppendAllText(tunnel.PredictionPath, " ");

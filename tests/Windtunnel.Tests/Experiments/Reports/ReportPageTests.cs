@@ -119,7 +119,7 @@ public sealed partial class ReportPageTests : IDisposable
         ReportBlock[] blocks =
         [
             new ReportText(text), new ReportNotes([text]), new KeyFigures([new KeyFigure(text, text, text + "x")]),
-            new ReportTable(text, [text, "<" + text], [new ReportRow([text, null]), new ReportRow([null, text], Strong: true)]), new ReportFigure(text, figure, text + "x"),
+            new ReportTable(text, ["x" + text, "<" + text], [new ReportRow([text, null]), new ReportRow([null, text], Strong: true)]), new ReportFigure(text, figure, text + "x"),
             new ReportFacts([(text, text + "x"), (text, null)]), new ReportTree(text, [new ReportBranch(text, text, [new ReportBranch(text, text, [])])]), new ReportListing(text, text),
             new ReportCommand(text),
         ];
