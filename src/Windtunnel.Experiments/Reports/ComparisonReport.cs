@@ -101,7 +101,7 @@ internal static class ComparisonReport
     {
         string[] notes =
         [
-            .. samples.Where(sample => sample.Diverged > 0).Select(sample => $"{sample.Name}: {sample.Diverged} of {Quantity.Of(sample.Runs.Count, "run")} diverged, and is in no mean"),
+            .. samples.Where(sample => sample.Diverged > 0).Select(sample => $"{sample.Name}: {sample.Diverged} of {Quantity.Of(sample.Runs.Count, "run")} diverged and are in no mean"),
             .. samples.Where(sample => sample.Missing > 0).Select(sample => $"{sample.Name}: {Quantity.Of(sample.Missing, "run")} without a result yet"),
         ];
         return notes.Length > 0 ? [new ReportNotes(notes)] : [];

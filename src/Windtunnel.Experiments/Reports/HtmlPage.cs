@@ -12,6 +12,9 @@ namespace Windtunnel.Experiments.Reports;
 /// </summary>
 internal static class HtmlPage
 {
+    // Tables of more columns are set a little smaller.
+    private const int MostRoomy = 10;
+
     private const string Policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
     public static string Write(Report report)
@@ -124,7 +127,7 @@ internal static class HtmlPage
             "div",
             Class("scroll"), new XAttribute("role", "region"), new XAttribute("tabindex", "0"), new XAttribute("aria-label", Text(table.Caption)),
             Element(
-                "table",
+                "table", table.Headings.Count > MostRoomy ? Class("wide") : null,
                 Element("thead", Element("tr", table.Headings.Select((heading, i) => Element("th", new XAttribute("scope", "col"), left[i] ? Class("left") : null, Text(left[i] ? heading[1..] : heading))))),
                 Element("tbody", table.Rows.Select(row => Element(
                     "tr", row.Strong ? Class("strong") : null,
@@ -153,7 +156,7 @@ internal static class HtmlPage
         @media screen and (prefers-color-scheme:dark){:root{--paper:#14171c;--ink:#e8eaed;--muted:#a3acb7;--line:#333a43;--soft:#1c2127;--accent:#6cc0f2;--warn:#f0bd45}}
         *{box-sizing:border-box}
         html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
-        body{margin:0 auto;padding:2.5rem 1.5rem 5rem;max-width:64rem;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"Liberation Sans",sans-serif;overflow-wrap:break-word}
+        body{margin:0 auto;padding:2.5rem 1.5rem 5rem;max-width:69rem;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"Liberation Sans",sans-serif;overflow-wrap:break-word}
         a{color:var(--accent);text-underline-offset:.15em}
         .brand{margin:0;color:var(--muted);font-size:.8rem;letter-spacing:.08em;text-transform:uppercase}
         h1{margin:.1rem 0 .6rem;font-size:2rem;line-height:1.2;letter-spacing:-.01em}
@@ -172,6 +175,7 @@ internal static class HtmlPage
         th:first-child,td:first-child{padding-left:0}
         th{border-bottom:1px solid var(--ink);font-weight:600;line-height:1.3;vertical-align:bottom;white-space:normal}
         td{border-bottom:1px solid var(--line)}
+        .wide{font-size:.8125rem}.wide th,.wide td{padding-left:.75rem}.wide th:first-child,.wide td:first-child{padding-left:0}
         .left{text-align:left}
         .strong td{font-weight:600;background:var(--soft)}
         .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:1.5rem;margin:1.25rem 0;align-items:start}
@@ -193,7 +197,7 @@ internal static class HtmlPage
         summary{cursor:pointer;font-size:.9rem;overflow-wrap:anywhere}
         @media (max-width:40rem){body{padding:1.25rem 1rem 3rem}h1{font-size:1.6rem}.lead{font-size:1.05rem}.key{grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr))}.key dd{font-size:1.25rem}.facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:.5rem}}
         @page{margin:16mm 14mm}
-        @media print{body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}h2{break-after:avoid}figure,.key,tr,.notes{break-inside:avoid}.scroll{overflow:visible}table{font-size:8.5pt}th,td{padding-left:.7rem;white-space:normal}.figures{grid-template-columns:1fr 1fr;gap:1rem}a{color:inherit}details::details-content{content-visibility:visible;block-size:auto}.key div,pre,.notes,.strong td{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+        @media print{body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}h2,.caption{break-after:avoid}figure,.key,tr,.notes{break-inside:avoid}.scroll{overflow:visible}table{font-size:8.5pt}th,td{padding-left:.7rem;white-space:normal}.figures{grid-template-columns:1fr 1fr;gap:1rem}a{color:inherit}.key div,pre,.notes,.strong td{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 
         """;
 }

@@ -105,7 +105,7 @@ public sealed record ReportTree(string Caption, IReadOnlyList<ReportBranch> Root
 /// <param name="Branches">What springs from it.</param>
 public sealed record ReportBranch(string Name, string Detail, IReadOnlyList<ReportBranch> Branches);
 
-/// <summary>Text as a file has it, folded away until it is asked for; whole in print.</summary>
+/// <summary>Text as a file has it, folded away until it is asked for.</summary>
 public sealed record ReportListing(string Title, string Text) : ReportBlock;
 
 /// <summary>What to type.</summary>

@@ -48,7 +48,7 @@ internal static class TunnelReport
         string cost = $"from small runs that took {Quantity.Flops(prediction.LadderFlops)} in all";
         return errors.Length == 0
             ? $"The losses of {Quantity.Of(prediction.Targets.Count, "model")} were predicted {cost}, and written down; none of the models has been trained to its end yet."
-            : $"The losses of {Quantity.Of(prediction.Targets.Count, "model")} were predicted {cost}, and written down before any of the models was trained. "
+            : $"The losses of {Quantity.Of(prediction.Targets.Count, "model")} were predicted {cost}, and written down before {(prediction.Targets.All(target => target.Blind) ? "any of the models was trained" : "the models were trained, though not before all were begun")}. "
                 + $"{(errors.Length == prediction.Targets.Count ? "" : $"{errors.Length} of them have been trained since. ")}The largest error is {errors.Max():P2}.";
     }
 
