@@ -17,6 +17,7 @@ public static class Program
         RunsVerb.Command,
         SweepVerb.Command,
         CompareVerb.Command,
+        TunnelVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
         PlanVerb.Command,

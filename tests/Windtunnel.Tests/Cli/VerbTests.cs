@@ -37,6 +37,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("sweep", "results")]
     [InlineData("sweep", "retry")]
     [InlineData("sweep", "worker")]
+    [InlineData("tunnel")]
     [InlineData("bench")]
     [InlineData("bench", "optimizers")]
     public void Every_verb_has_help(params string[] verb)
