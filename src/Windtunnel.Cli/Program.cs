@@ -18,6 +18,7 @@ public static class Program
         SweepVerb.Command,
         CompareVerb.Command,
         TunnelVerb.Command,
+        ReportVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
         PlanVerb.Command,

@@ -32,6 +32,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("optimizers")]
     [InlineData("sweep")]
     [InlineData("compare")]
+    [InlineData("report")]
     [InlineData("sweep", "run")]
     [InlineData("sweep", "status")]
     [InlineData("sweep", "results")]
