@@ -37,7 +37,7 @@ internal static class SweepReport
 
         Console.WriteLine();
         Console.WriteLine(
-            $"{sweep.Cells.Count} cells{(sweep.Baseline.Length > 0 ? $", baseline {sweep.Baseline}" : "")}, {SearchName(sweep)} search, tolerance {sweep.Search.Tolerance:r} nats, "
+            $"{Quantity.Of(sweep.Cells.Count, "cell")}{(sweep.Baseline.Length > 0 ? $", baseline {sweep.Baseline}" : "")}, {SearchName(sweep)} search, tolerance {sweep.Search.Tolerance:r} nats, "
             + $"seeds {string.Join(", ", sweep.Seeds)}; at least {Quantity.Flops(total)} in all");
     }
 

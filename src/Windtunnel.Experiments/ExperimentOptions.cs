@@ -7,8 +7,8 @@ namespace Windtunnel.Experiments;
 /// <param name="Name">What its folder is called.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(SweepOptions), "sweep")]
-[JsonDerivedType(typeof(LadderOptions), "ladder")]
 [JsonDerivedType(typeof(ComparisonOptions), "comparison")]
+[JsonDerivedType(typeof(LadderOptions), "ladder")]
 public abstract record ExperimentOptions(string Name)
 {
     /// <summary>The experiment, every setting checked.</summary>

@@ -109,7 +109,7 @@ public sealed class ComparisonTests : IDisposable
     }
 
     [Theory]
-    [InlineData(0, 0, 0.03)]
+    [InlineData(0, 0, 0.05)]
     [InlineData(5, 0.9, 1)]
     public void A_difference_is_called_where_there_is_one_and_seldom_where_there_is_none(double effect, double least, double most)
     {
