@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using System.Xml;
@@ -157,9 +158,9 @@ internal static partial class Svg
     // Adding zero turns -0 into 0.
     private static string Number(double value) => (Math.Round(value, 2) + 0.0).ToString("0.##");
 
-    // What XML can't hold becomes the replacement character.
-    private static string Clean(string text) =>
-        string.Concat(text.EnumerateRunes().Select(rune => rune.IsBmp && !XmlConvert.IsXmlChar((char)rune.Value) ? "\uFFFD" : rune.ToString()));
+    // What XML can't hold, and what would turn the text around it, becomes the replacement character.
+    private static string Clean(string text) => string.Concat(text.EnumerateRunes().Select(rune =>
+        (rune.IsBmp && !XmlConvert.IsXmlChar((char)rune.Value)) || Rune.GetUnicodeCategory(rune) == UnicodeCategory.Format ? "\uFFFD" : rune.ToString()));
 
     [GeneratedRegex(@"\^(?:\{(?<power>[^}]*)\}|(?<power>[-−]?[\p{L}\p{Nd}.*]+))")]
     private static partial Regex Raised();
