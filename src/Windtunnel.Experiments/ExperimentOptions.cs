@@ -7,6 +7,7 @@ namespace Windtunnel.Experiments;
 /// <param name="Name">What its folder is called.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(SweepOptions), "sweep")]
+[JsonDerivedType(typeof(ComparisonOptions), "comparison")]
 [JsonDerivedType(typeof(LadderOptions), "ladder")]
 public abstract record ExperimentOptions(string Name)
 {

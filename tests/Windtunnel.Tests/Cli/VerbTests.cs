@@ -31,6 +31,8 @@ public sealed class VerbTests(Tool tool)
     [InlineData("isoflop")]
     [InlineData("optimizers")]
     [InlineData("sweep")]
+    [InlineData("compare")]
+    [InlineData("report")]
     [InlineData("sweep", "run")]
     [InlineData("sweep", "status")]
     [InlineData("sweep", "results")]
