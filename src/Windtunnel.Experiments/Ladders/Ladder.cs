@@ -1,7 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Nodes;
 using Windtunnel.Runs;
-using Windtunnel.Runs.Config;
 using Windtunnel.Training;
 using Windtunnel.Training.Schedules;
 
@@ -79,8 +78,7 @@ public sealed class Ladder : IExperiment
     private const double RangeOfFreeExponents = 4;
 
     private readonly LadderOptions _options;
-    private readonly JsonObject _run;
-    private readonly string _source;
+    private readonly BaseRun _run;
     private readonly string _prediction;
     private readonly double _shortest;
 
@@ -107,7 +105,7 @@ public sealed class Ladder : IExperiment
         _options = options;
         _prediction = TunnelPrediction.Beside(path);
         _shortest = multipliers[0];
-        (_run, _source) = Base(options.Run, path);
+        _run = Base(options, path);
         Runs = [.. from seed in seeds from size in sizes from run in Named($"size {LabelOf(size)}", () => Rung(size, seed, multipliers)) select run];
         Targets = [.. from target in options.Targets ?? [] from seed in target.Seeds ?? seeds select Named($"target {LabelOf(target.Size)}", () => Target(target, seed))];
         Require(
@@ -188,23 +186,12 @@ public sealed class Ladder : IExperiment
                 ? "chinchilla" : "over-training";
     }
 
-    private static (JsonObject Run, string Source) Base(JsonNode? run, string path)
+    private static BaseRun Base(LadderOptions options, string path)
     {
-        (JsonObject settings, string source) = run switch
-        {
-            null => ([], path),
-            JsonObject given => (given.DeepClone().AsObject(), $"{path}: run"),
-            JsonValue value when value.TryGetValue(out string? file) => Read(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, file)),
-            _ => throw new ValidationException($"{path}: run must be settings of a run, or the path of a run's config file"),
-        };
-        if (!settings.ContainsKey("schedule"))
-        {
-            settings["schedule"] = new JsonObject { ["type"] = "wsd", ["decay"] = 0.1 };
-        }
-
-        return (settings, source);
-
-        static (JsonObject, string) Read(string file) => (ConfigFile.Read(file), file);
+        BaseRun run = BaseRun.Of(options.Run, options.Overrides, path);
+        JsonObject settings = run.Settings.DeepClone().AsObject();
+        settings.TryAdd("schedule", new JsonObject { ["type"] = "wsd", ["decay"] = 0.1 });
+        return run with { Settings = settings };
     }
 
     private static bool IsPositive(double value) => value > 0 && double.IsFinite(value);
@@ -277,8 +264,7 @@ public sealed class Ladder : IExperiment
     // Without its length and its warm-up.
     private RunConfig Start(JsonNode? size, ulong seed)
     {
-        string[] words = [.. _options.Overrides ?? [], .. size is null ? [] : new[] { size is JsonObject ? $"model={size.ToJsonString()}" : $"model.size={size.ToJsonString()}" }];
-        RunConfig config = ConfigFile.Bind<RunConfig>(ConfigFile.Apply<RunConfig>(_run, _source, words), _source) with { Seed = seed };
+        RunConfig config = _run.Bind(size is null ? [] : [size is JsonObject ? $"model={size.ToJsonString()}" : $"model.size={size.ToJsonString()}"], seed);
         if (!(config.Data.ValidationFraction > 0))
         {
             throw new ValidationException("run.data.validationFraction must be above 0: laws are fitted to validation losses");
@@ -301,12 +287,8 @@ public sealed class Ladder : IExperiment
         return training with { BatchSize = batch, GradientAccumulation = accumulation };
     }
 
-    private static LadderRun New(LadderRunKind kind, string size, double multiplier, PlannedRun planned)
-    {
-        RunConfig config = planned.Config;
-        config.Data.Validate();
-        return new LadderRun(kind, size, multiplier, planned, config.Resolve(config.Data.Tokenizer.VocabularySizeMax()));
-    }
+    private static LadderRun New(LadderRunKind kind, string size, double multiplier, PlannedRun planned) =>
+        new(kind, size, multiplier, planned, BaseRun.Resolve(planned.Config));
 
     // The length is not known yet: a schedule that counts steps must not be held against the default one.
     private static long NonEmbedding(RunConfig config) =>

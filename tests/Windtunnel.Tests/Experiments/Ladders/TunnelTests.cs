@@ -73,7 +73,7 @@ public sealed class TunnelTests : IDisposable
 
         EntropyCheck entropy = check.Entropy[0];
         Assert.Equal(("over-training", "E"), (entropy.Law, entropy.Parameter));
-        Assert.Equal(entropy.Interval!.Value.Contains(entropy.TrueNats), entropy.Inside);
+        Assert.Equal(entropy.Interval?.Contains(entropy.TrueNats) == true, entropy.Inside);
         Assert.All(check.Targets, target => Assert.True(target.LossNats > entropy.TrueNats));
         Assert.Equal(entropy.FittedNats, Fit.Load(At("fits/over-training.json")).Parameters[0].Value);
     }
