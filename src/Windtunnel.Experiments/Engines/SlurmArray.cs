@@ -12,8 +12,8 @@ namespace Windtunnel.Experiments.Engines;
 /// quarter of a second and an array ends at a thousand.
 /// </summary>
 /// <param name="Name">The job's name.</param>
-/// <param name="Folder">Where the script and the tasks' logs go, one a task; every node sees it under this path.</param>
-/// <param name="Worker">The command line of a worker, word by word. It ends with 75 or 143 where it was stopped and has more to do.</param>
+/// <param name="Folder">The experiment's: the script goes there, and the tasks' logs. Every node sees it under this path.</param>
+/// <param name="Worker">The command line of a worker, word by word, which takes <c>--threads</c>. It ends with 75 or 143 where it was stopped and has more to do.</param>
 /// <param name="Workers">Tasks of the array.</param>
 /// <param name="Options">Options of sbatch without their dashes, such as <c>partition=gpu</c> or <c>exclusive</c>. They win over the script's own.</param>
 public sealed partial record SlurmArray(string Name, string Folder, IReadOnlyList<string> Worker, int Workers, IReadOnlyList<string> Options)
@@ -31,12 +31,13 @@ public sealed partial record SlurmArray(string Name, string Folder, IReadOnlyLis
         {{Directive("requeue", null)}}
         {{Directive("open-mode", "append")}}
         {{Directive("signal", $"USR1@{SecondsToSave}")}}
-        {{Directive("output", Path.Combine(Path.GetFullPath(Folder).Replace("%", "%%", StringComparison.Ordinal), "%A_%a.log"))}}
+        {{Directive("output", Path.Combine(Logs.Replace("%", "%%", StringComparison.Ordinal), "slurm-%A_%a.log"))}}
         {{string.Concat(Options.Select(option => Extra(option) + "\n"))}}
         # A step of the job, because only steps hear at once that the job is to be preempted or that its time is nearly up. A worker that
-        # hears it saves, gives its run back and ends with 143 or 75; this task then goes back into Slurm's queue. After scancel it does
-        # not: that ends this script too.
-        srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" {{string.Join(' ', Worker.Select(Quote))}}
+        # hears it saves, gives its run back and ends with 75, or with 143 where it had not begun; this task then goes back into Slurm's
+        # queue. After scancel it does not: that ends this script too.
+        cpus=${SLURM_CPUS_PER_TASK:-1}
+        srun --cpus-per-task="$cpus" {{string.Join(' ', Worker.Select(Quote))}} --threads "$cpus"
         code=$?
         case $code in
             75 | 143) scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" ;;
@@ -45,14 +46,15 @@ public sealed partial record SlurmArray(string Name, string Folder, IReadOnlyLis
 
         """;
 
-    /// <summary>Writes the script into the folder and submits it.</summary>
+    private string Logs => Path.Combine(Path.GetFullPath(Folder), "logs");
+
+    /// <summary>Writes the script into the folder, as <c>slurm.sh</c>, and submits it.</summary>
     /// <returns>The id of the job.</returns>
     /// <exception cref="ValidationException">There is no sbatch here, or Slurm refuses the job.</exception>
     public string Submit()
     {
-        string path = Path.Combine(Folder, "workers.sh");
-        string script = Script;
-        Directory.CreateDirectory(Folder);
+        string path = Path.Combine(Folder, "slurm.sh"), script = Script;
+        Directory.CreateDirectory(Logs);
         AtomicFile.WriteText(path, script);
         using Process sbatch = Start(path);
         Task<string> error = sbatch.StandardError.ReadToEndAsync();

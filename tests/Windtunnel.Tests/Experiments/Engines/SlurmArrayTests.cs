@@ -15,7 +15,7 @@ public sealed class SlurmArrayTests : IDisposable
     [Fact]
     public void The_script_is_an_array_of_workers_that_go_back_into_the_queue_when_they_are_stopped()
     {
-        SlurmArray array = new("toy", "/scratch/experiments/toy/slurm", ["windtunnel", "sweep", "worker", "/scratch/experiments/toy"], 4, ["partition=gpu", "exclusive"]);
+        SlurmArray array = new("toy", "/scratch/experiments/toy", ["windtunnel", "sweep", "worker", "/scratch/experiments/toy"], 4, ["partition=gpu", "exclusive"]);
 
         Assert.Equal("""
             #!/bin/bash
@@ -25,14 +25,15 @@ public sealed class SlurmArrayTests : IDisposable
             #SBATCH --requeue
             #SBATCH --open-mode="append"
             #SBATCH --signal="USR1@120"
-            #SBATCH --output="/scratch/experiments/toy/slurm/%A_%a.log"
+            #SBATCH --output="/scratch/experiments/toy/logs/slurm-%A_%a.log"
             #SBATCH --partition="gpu"
             #SBATCH --exclusive
 
             # A step of the job, because only steps hear at once that the job is to be preempted or that its time is nearly up. A worker that
-            # hears it saves, gives its run back and ends with 143 or 75; this task then goes back into Slurm's queue. After scancel it does
-            # not: that ends this script too.
-            srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" windtunnel sweep worker /scratch/experiments/toy
+            # hears it saves, gives its run back and ends with 75, or with 143 where it had not begun; this task then goes back into Slurm's
+            # queue. After scancel it does not: that ends this script too.
+            cpus=${SLURM_CPUS_PER_TASK:-1}
+            srun --cpus-per-task="$cpus" windtunnel sweep worker /scratch/experiments/toy --threads "$cpus"
             code=$?
             case $code in
                 75 | 143) scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" ;;
@@ -50,9 +51,9 @@ public sealed class SlurmArrayTests : IDisposable
     [InlineData("ünï cödé #")]
     public void Every_word_of_the_worker_arrives_as_it_is(string word)
     {
-        Outcome outcome = Bash("srun() { shift; printf '%s|' \"$@\"; }", new SlurmArray("toy", _folder.Path, ["worker", word, "end"], 1, []));
+        Outcome outcome = Bash("srun() { printf '%s|' \"$@\"; }", new SlurmArray("toy", _folder.Path, ["worker", word, "end"], 1, []));
 
-        Assert.Equal($"worker|{word}|end|", outcome.Output);
+        Assert.Equal($"--cpus-per-task=1|worker|{word}|end|--threads|1|", outcome.Output);
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
 
