@@ -15,7 +15,7 @@ public static class Program
         BranchVerb.Command,
         SampleVerb.Command,
         RunsVerb.Command,
-        TuneVerb.Command,
+        SweepVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
         PlanVerb.Command,

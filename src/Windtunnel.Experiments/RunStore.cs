@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.ComponentModel.DataAnnotations;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -7,19 +8,23 @@ using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
 using Windtunnel.Text;
 using Windtunnel.Training;
+using Windtunnel.Training.Checkpoints;
 
 namespace Windtunnel.Experiments;
 
 /// <summary>
-/// Runs by what they are of: the id of a run is the hash of its resolved config, its data and the engine's version, so that what has
-/// been run is never run again, whoever asks for it, and what was interrupted goes on. A run that diverged is a result.
+/// Runs by what they are of: the id of a run is the hash of its resolved config, its data, the engine's version and, for a branch, its
+/// trunk and step, so that what has been run is never run again, whoever asks for it, and what was interrupted goes on. A run that
+/// diverged is a result.
 /// </summary>
 /// <param name="places">Where runs and data are.</param>
 /// <param name="listener">Is told what happens.</param>
-public sealed class RunStore(RunPlaces places, ITrainingListener listener)
+/// <param name="threads">Worker threads of a run, 0 for one a core; the config's own when null.</param>
+public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? threads = null)
 {
     private readonly Dictionary<string, (string Key, int Vocabulary)> _data = [];
-    private readonly ConcurrentDictionary<string, Lock> _training = [];
+    private readonly ConditionalWeakTable<RunConfig, Identity> _identities = [];
+    private readonly ConcurrentDictionary<string, RunOutcome> _ended = [];
 
     /// <summary>Where runs and data are.</summary>
     public RunPlaces Places => places;
@@ -28,21 +33,94 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
     public static string EngineVersion { get; } = typeof(TrainingRun).Assembly.GetName().Version!.ToString(3);
 
     /// <summary>The id of a run, whether there is one or not; prepares the data where it has to.</summary>
-    /// <param name="config">Not yet resolved.</param>
-    public string IdOf(RunConfig config)
+    /// <remarks>Remembered by the config's reference: an experiment that hands out the same configs again is asked cheaply.</remarks>
+    public string IdOf(PlannedRun run)
     {
-        (string key, int vocabulary) = DataOf(config.Data);
-        config = config.Resolve(vocabulary);
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{EngineVersion} {key} {config.Fingerprint()}"));
-        return $"{JsonSerializer.SerializeToNode(config.Optimizer, ConfigFile.JsonOptions)!["type"]}-{Convert.ToHexStringLower(hash.AsSpan(0, 10))}";
+        Identity identity = _identities.GetValue(run.Config, Identify);
+        string text = run.Trunk is null ? identity.Text : $"{identity.Text} branch of {IdOf(run.Trunk)} at {run.TrunkStep}";
+        return $"{identity.Optimizer}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 10))}";
     }
 
-    /// <summary>How a run ended; null where it has not been run to its end.</summary>
-    public RunOutcome? Find(RunConfig config)
+    /// <summary>Model operations that a run takes, a branch without its trunk.</summary>
+    public double FlopsOf(PlannedRun run)
     {
-        string id = IdOf(config);
+        Identity identity = _identities.GetValue(run.Config, Identify);
+        return identity.FlopsAStep * (run.Config.TotalSteps - run.TrunkStep);
+    }
+
+    /// <summary>How a run ended; null where it has not been run to its end. A branch of a trunk that diverged before it ended with its trunk.</summary>
+    public RunOutcome? Find(PlannedRun run)
+    {
+        string id = IdOf(run);
+        if (!_ended.TryGetValue(id, out RunOutcome? outcome))
+        {
+            outcome = Load(id) ?? (run.Trunk is { } trunk && Find(trunk) is { Status: RunStatus.Diverged } end && !HasCheckpoint(trunk, run.TrunkStep) ? end : null);
+            if (outcome is not null)
+            {
+                _ended[id] = outcome;
+            }
+        }
+
+        return outcome;
+    }
+
+    /// <summary>Whether a run can start: it draws its own weights, or its trunk has the checkpoint, or has ended, so that waiting for it is no use.</summary>
+    public bool CanStart(PlannedRun run) => run.Trunk is not { } trunk || HasCheckpoint(trunk, run.TrunkStep) || Find(trunk) is not null;
+
+    /// <summary>Whether a process trains a run at this moment, by its lock.</summary>
+    public bool IsInTraining(string id) => Directory.Exists(Path.Combine(places.Runs, id)) && RunFolder.Open(places.Runs, id).IsLocked;
+
+    /// <summary>The newest step that a run has saved; 0 where it has none, or there is no such run.</summary>
+    public long SavedStep(string id) => Steps(id) is [.., long newest] ? newest : 0;
+
+    /// <summary>Finds a run, or trains it from its start, from its trunk, or from where it was interrupted.</summary>
+    /// <returns>How it ended; null where it was stopped, and can go on.</returns>
+    /// <exception cref="IOException">Another process trains it.</exception>
+    public RunOutcome? Train(PlannedRun run, StopSignal stop)
+    {
+        if (Find(run) is { } known)
+        {
+            return known;
+        }
+
+        using (TrainingRun training = Open(run))
+        {
+            training.Train(stop);
+        }
+
+        return Find(run);
+    }
+
+    private TrainingRun Open(PlannedRun run)
+    {
+        string id = IdOf(run);
         string path = Path.Combine(places.Runs, id);
-        if (!File.Exists(Path.Combine(path, "run.json")))
+        if (Directory.Exists(path) && !CanGoOn(run, path))
+        {
+            // Its process died while it made the folder: there is nothing to go on with.
+            RunFolder.Open(places.Runs, id).Lock().Dispose();
+            Directory.Delete(path, recursive: true);
+        }
+
+        RunConfig config = run.Config with { Threads = threads ?? run.Config.Threads };
+        RunPlaces own = places with { RunId = id };
+        ConfigOrigin origin = new(null, []);
+        return Directory.Exists(path) ? TrainingRun.Resume(id, places, listener, config.Threads)
+            : run.Trunk is { } trunk ? TrainingRun.Branch(IdOf(trunk), run.TrunkStep, config, origin, own, listener)
+            : TrainingRun.Start(config, origin, own, listener);
+    }
+
+    // A branch has a checkpoint from its start: until that is saved, there is no branch.
+    private static bool CanGoOn(PlannedRun run, string path) =>
+        File.Exists(Path.Combine(path, "run.json")) && (run.Trunk is null || CheckpointStore.Reader(Path.Combine(path, "checkpoints")).OpenNewest() is not null);
+
+    private bool HasCheckpoint(PlannedRun run, long step) => Steps(IdOf(run)).Contains(step);
+
+    private IReadOnlyList<long> Steps(string id) => CheckpointStore.Reader(Path.Combine(places.Runs, id, "checkpoints")).Steps;
+
+    private RunOutcome? Load(string id)
+    {
+        if (!File.Exists(Path.Combine(places.Runs, id, "run.json")))
         {
             return null;
         }
@@ -50,42 +128,6 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
         RunFolder folder = RunFolder.Open(places.Runs, id);
         RunRecord record = RunRecord.Load(folder.RecordPath);
         return record.Status is RunStatus.Completed or RunStatus.Diverged ? Outcome(folder, record) : null;
-    }
-
-    /// <summary>Finds a run, or trains it from its start or from where it was interrupted.</summary>
-    /// <returns>How it ended; null where it was stopped, and can go on.</returns>
-    public RunOutcome? Train(RunConfig config, StopSignal stop)
-    {
-        string id = IdOf(config);
-        lock (_training.GetOrAdd(id, _ => new Lock()))
-        {
-            if (Find(config) is { } known)
-            {
-                return known;
-            }
-
-            using (TrainingRun run = Open(config, id))
-            {
-                run.Train(stop);
-            }
-
-            return Find(config);
-        }
-    }
-
-    private TrainingRun Open(RunConfig config, string id)
-    {
-        string path = Path.Combine(places.Runs, id);
-        if (Directory.Exists(path) && !File.Exists(Path.Combine(path, "run.json")))
-        {
-            // Its process died while it made the folder: there is nothing to go on with.
-            RunFolder.Open(places.Runs, id).Lock().Dispose();
-            Directory.Delete(path, recursive: true);
-        }
-
-        return Directory.Exists(path)
-            ? TrainingRun.Resume(id, places, listener, config.Threads)
-            : TrainingRun.Start(config, new ConfigOrigin(null, []), places with { RunId = id }, listener);
     }
 
     private static RunOutcome Outcome(RunFolder folder, RunRecord record)
@@ -97,8 +139,9 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
             throw new ValidationException($"{folder.Path}: has no validation loss to tune by; set data.validationFraction above 0");
         }
 
-        double[] seconds = [.. MetricsLog.Read(folder.MetricsPath).Select(row => row.Values.GetValueOrDefault("time/step_s")).Where(value => value > 0).Order()];
-        Progress last = MetricsLog.Read(folder.MetricsPath).Select(row => row.At).LastOrDefault();
+        List<MetricsRow> rows = [.. MetricsLog.Read(folder.MetricsPath)];
+        double[] seconds = [.. rows.Select(row => row.Values.GetValueOrDefault("time/step_s")).Where(value => value > 0).Order()];
+        Progress last = rows.Select(row => row.At).LastOrDefault();
         double loss = diverged ? double.PositiveInfinity : losses.Average();
         return new RunOutcome(
             folder.Id, record.Status, double.IsFinite(loss) ? loss : double.PositiveInfinity, diverged || bits.Length == 0 ? double.PositiveInfinity : bits.Average(),
@@ -110,6 +153,18 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
                 .Where(value => value.Key.StartsWith("val/", StringComparison.Ordinal) && value.Key.EndsWith(ending, StringComparison.Ordinal))
                 .Select(value => value.Value),
         ];
+    }
+
+    private Identity Identify(RunConfig config)
+    {
+        (string key, int vocabulary) = DataOf(config.Data);
+        config = config.Resolve(vocabulary);
+
+        // Which checkpoints stay decides nothing but what can branch off.
+        string milestones = config.Checkpoints.Milestones is { Length: > 0 } steps ? $" milestones {string.Join(' ', steps.Distinct().Order())}" : "";
+        return new Identity(
+            JsonSerializer.SerializeToNode(config.Optimizer, ConfigFile.JsonOptions)!["type"]!.GetValue<string>(), $"{EngineVersion} {key} {config.Fingerprint()}{milestones}",
+            config.Training.TokensAStep * config.Model.Count().TrainingFlopsAToken(config.Training.SequenceLength));
     }
 
     private (string Key, int Vocabulary) DataOf(DataOptions data)
@@ -126,6 +181,9 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener)
             return known;
         }
     }
+
+    /// <summary>What a config is known by.</summary>
+    private sealed record Identity(string Optimizer, string Text, double FlopsAStep);
 }
 
 /// <summary>How a run ended.</summary>

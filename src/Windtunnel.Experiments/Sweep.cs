@@ -19,7 +19,12 @@ namespace Windtunnel.Experiments;
 public sealed record SweepOptions(
     string Name = "sweep", JsonNode? Run = null, IReadOnlyList<string>? Overrides = null, IReadOnlyList<CellOptions>? Cells = null,
     OrderedDictionary<string, TuningOptions>? Optimizers = null, string? Baseline = null, IReadOnlyList<ulong>? Seeds = null, double Tolerance = 3e-3,
-    int RunsMax = 1000);
+    int RunsMax = 1000)
+    : ExperimentOptions(Name)
+{
+    /// <inheritdoc/>
+    public override IExperiment Build(string path) => Sweep.Build(this, path);
+}
 
 /// <summary>Cells of a sweep: one size, at several lengths.</summary>
 /// <param name="Size">The setting <c>model.size</c>; the run's own when null.</param>
@@ -33,7 +38,7 @@ public sealed record CellOptions(string? Size = null, IReadOnlyList<double>? Rat
 public sealed record TuningOptions(JsonObject? Start = null, OrderedDictionary<string, JsonNode[]>? Grid = null, IReadOnlyList<CellOptions>? Cells = null);
 
 /// <summary>A sweep whose every setting has been checked: the cells to tune, in order.</summary>
-public sealed class Sweep
+public sealed class Sweep : IExperiment
 {
     private Sweep(SweepOptions options, IReadOnlyList<Cell> cells)
     {
@@ -61,9 +66,80 @@ public sealed class Sweep
     /// <param name="path">A YAML or JSON file.</param>
     /// <param name="overrides">Settings of the sweep: <c>--tolerance=5e-3</c>.</param>
     /// <exception cref="ValidationException">A setting is unknown or impossible.</exception>
-    public static Sweep Load(string path, IReadOnlyList<string>? overrides = null)
+    public static Sweep Load(string path, IReadOnlyList<string>? overrides = null) => (Sweep)ConfigFile.Load<ExperimentOptions>(path, overrides).Build(path);
+
+    /// <summary>What is known of each cell.</summary>
+    public SweepResults Results(Func<PlannedRun, RunOutcome?> find) => new(this, [.. Cells.Select(cell => Result(cell, find))]);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<PlannedRun> Plan(Func<PlannedRun, RunOutcome?> find)
     {
-        SweepOptions options = ConfigFile.Load<SweepOptions>(path, overrides);
+        List<PlannedRun> plan = [];
+        foreach (Cell cell in Cells)
+        {
+            Result(cell, run =>
+            {
+                plan.Add(run);
+                return find(run);
+            });
+        }
+
+        return plan;
+    }
+
+    private CellResult Result(Cell cell, Func<PlannedRun, RunOutcome?> find)
+    {
+        List<SweepRun> runs = [];
+        Dictionary<GridPoint, double> losses = [];
+        Descent now = cell.Descent.At(losses);
+        while (now.Missing.Count > 0)
+        {
+            // All of a round at once: its runs do not need each other.
+            Dictionary<GridPoint, double> round = [];
+            foreach (GridPoint point in now.Missing)
+            {
+                if (Find(point, Seeds[0]) is { } outcome)
+                {
+                    round[point] = outcome.LossNats;
+                }
+            }
+
+            bool whole = round.Count == now.Missing.Count;
+            losses = new(losses.Concat(round));
+            Descent next = cell.Descent.At(losses);
+            if (!whole)
+            {
+                now = next with { Baseline = now.Baseline, Missing = [.. now.Missing.Where(point => !losses.ContainsKey(point))], IsOptimum = false };
+                break;
+            }
+
+            now = next;
+        }
+
+        if (now.Best is { } best && now.Missing.Count == 0)
+        {
+            foreach (ulong seed in Seeds.Skip(1))
+            {
+                Find(best, seed);
+            }
+        }
+
+        return new CellResult(cell, now, losses, runs);
+
+        RunOutcome? Find(GridPoint point, ulong seed)
+        {
+            RunOutcome? outcome = find(cell.Planned(point, seed));
+            if (outcome is not null)
+            {
+                runs.Add(new SweepRun(point, seed, outcome));
+            }
+
+            return outcome;
+        }
+    }
+
+    internal static Sweep Build(SweepOptions options, string path)
+    {
         Require(Runs.RunFolder.IsValidId(options.Name), "name", $"'{options.Name}' must be letters, digits, '.', '_' and '-'");
         Require(options.Optimizers is { Count: > 0 }, "optimizers", "names none; what is to be tuned?");
         Require(options.Seeds is null || (options.Seeds.Count > 0 && options.Seeds.Distinct().Count() == options.Seeds.Count), "seeds", "must be different ones");
@@ -183,6 +259,7 @@ public sealed class Cell
 
     private readonly Settings _settings;
     private readonly Dictionary<GridPoint, ValidationException?> _problems = [];
+    private readonly Dictionary<(GridPoint, ulong), PlannedRun> _planned = [];
 
     internal Cell(string optimizer, string? size, double ratio, Settings settings, IReadOnlyList<Axis> axes, GridPoint start, double tolerance, int runsMax)
     {
@@ -226,6 +303,17 @@ public sealed class Cell
 
     /// <summary>The cell for people: <c>muon 0.15m 4x</c>.</summary>
     public override string ToString() => string.Join(' ', new[] { Optimizer, Size, $"{Ratio:0.###}x" }.Where(word => word.Length > 0));
+
+    /// <summary>The run of a point and seed; asked again, the same one.</summary>
+    public PlannedRun Planned(GridPoint point, ulong seed)
+    {
+        if (!_planned.TryGetValue((point, seed), out PlannedRun? run))
+        {
+            _planned[(point, seed)] = run = new PlannedRun(Config(point, seed));
+        }
+
+        return run;
+    }
 
     /// <summary>The run of a point; not yet resolved.</summary>
     /// <param name="seed">In place of the one that tunes.</param>

@@ -91,3 +91,39 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
 
     private bool IsBaseline(CellResult cell) => cell.Cell.Optimizer == Sweep.Baseline;
 }
+
+/// <summary>A finished run of a sweep.</summary>
+/// <param name="Point">The configuration.</param>
+/// <param name="Seed">Its seed.</param>
+/// <param name="Outcome">How it ended.</param>
+public sealed record SweepRun(GridPoint Point, ulong Seed, RunOutcome Outcome);
+
+/// <summary>What is known of a cell.</summary>
+/// <param name="Cell">Which.</param>
+/// <param name="Descent">How far its tuning is.</param>
+/// <param name="Losses">Final losses of the seed that tunes.</param>
+/// <param name="Runs">All its runs, in order.</param>
+public sealed record CellResult(Cell Cell, Descent Descent, IReadOnlyDictionary<GridPoint, double> Losses, IReadOnlyList<SweepRun> Runs)
+{
+    /// <summary>The runs of the best configuration, one a seed, without those that diverged.</summary>
+    public IReadOnlyList<SweepRun> BestRuns { get; } =
+        [.. Runs.Where(run => Descent.Best is { } best && run.Point == best && double.IsFinite(run.Outcome.LossNats))];
+
+    /// <summary>The mean final loss of the best configuration over its seeds.</summary>
+    public double Mean => BestRuns.Count > 0 ? BestRuns.Average(run => run.Outcome.LossNats) : double.NaN;
+
+    /// <summary>The standard deviation of a run over seeds; not a number with fewer than two.</summary>
+    public double Deviation => BestRuns.Count > 1
+        ? Math.Sqrt(BestRuns.Sum(run => Math.Pow(run.Outcome.LossNats - Mean, 2)) / (BestRuns.Count - 1))
+        : double.NaN;
+
+    /// <summary>The median seconds that a training token takes the best configuration, over its runs.</summary>
+    public double SecondsAToken
+    {
+        get
+        {
+            double[] each = [.. BestRuns.Select(run => run.Outcome.StepSeconds * run.Outcome.Steps / run.Outcome.Tokens).Order()];
+            return each.Length > 0 ? each[each.Length / 2] : double.NaN;
+        }
+    }
+}

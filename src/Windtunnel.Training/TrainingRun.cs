@@ -144,10 +144,18 @@ public sealed class TrainingRun : IDisposable
     /// <exception cref="ValidationException">The branch is not a continuation: another model or optimizer, or no steps left.</exception>
     public static TrainingRun Branch(string id, long? step, IReadOnlyList<string> overrides, RunPlaces places, ITrainingListener listener)
     {
+        string parent = RunFolder.Open(places.Runs, id).ConfigPath;
+        RunConfig config = ConfigFile.Bind<RunConfig>(ConfigFile.Apply<RunConfig>(ConfigFile.Read(parent), parent, overrides), parent);
+        return Branch(id, step, config, new ConfigOrigin(File.ReadAllText(parent), overrides), places, listener);
+    }
+
+    /// <inheritdoc cref="Branch(string, long?, IReadOnlyList{string}, RunPlaces, ITrainingListener)"/>
+    /// <param name="config">What to train, not yet resolved; training.length counts from the parent's first step or token.</param>
+    /// <param name="origin">What the config came from, for the record.</param>
+    public static TrainingRun Branch(string id, long? step, RunConfig config, ConfigOrigin origin, RunPlaces places, ITrainingListener listener)
+    {
         RunFolder source = RunFolder.Open(places.Runs, id);
         RunConfig before = ConfigFile.Load<RunConfig>(source.ConfigPath);
-        RunConfig config = ConfigFile.Bind<RunConfig>(
-            ConfigFile.Apply<RunConfig>(ConfigFile.Read(source.ConfigPath), source.ConfigPath, overrides), source.ConfigPath);
         Dataset data = ConfigFile.ToYaml(config.Data) == ConfigFile.ToYaml(before.Data)
             ? OpenData(RunRecord.Load(source.RecordPath), config.Data, places, listener)
             : Dataset.Prepare(config.Data, places.Data, listener.Noticed);
@@ -164,7 +172,6 @@ public sealed class TrainingRun : IDisposable
             config.TotalSteps > checkpoint.Step, "training.length",
             $"{config.TotalSteps} steps end before the branch does: it starts at step {checkpoint.Step}");
 
-        ConfigOrigin origin = new(File.ReadAllText(source.ConfigPath), overrides);
         RunParent parent = new(id, checkpoint.Step, RunParentKind.Branch);
         return Create(config, origin, places, data, parent, init: null, listener, run =>
         {

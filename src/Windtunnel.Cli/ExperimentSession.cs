@@ -1,0 +1,106 @@
+using System.CommandLine;
+using System.ComponentModel.DataAnnotations;
+using Windtunnel.Experiments;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+
+namespace Windtunnel.Cli;
+
+/// <summary>What the verbs that train many runs have in common: an experiment, its folder, and workers that bring it to its end.</summary>
+/// <param name="experiment">What to run.</param>
+/// <param name="folder">Its folder.</param>
+/// <param name="places">Where runs and data are.</param>
+internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder folder, RunPlaces places)
+{
+    // A budget that is spent is no failure; the value only has to differ from those of signals.
+    private const int TimeIsUp = 1;
+
+    private static readonly TimeSpan s_look = TimeSpan.FromSeconds(0.5);
+
+    /// <summary>What has been run.</summary>
+    public RunStore Store { get; } = new(places, new Notices(message => Console.WriteLine($"  {PlainText.Line(message)}")));
+
+    /// <summary>Where the experiment stands.</summary>
+    public ExperimentStatus Status => ExperimentStatus.Of(experiment, Store, folder.Queue);
+
+    /// <summary>Where experiments are.</summary>
+    public static Option<string> ExperimentsOption() => new("--experiments") { Description = "the folder of experiments", DefaultValueFactory = _ => "experiments", HelpName = "DIR" };
+
+    /// <summary>How many workers.</summary>
+    public static Option<int> WorkersOption() => new("--workers")
+    {
+        Description = "runs trained at once, each by a process with its share of the cores: small models train faster side by side than on all cores",
+        DefaultValueFactory = _ => 1,
+        HelpName = "N",
+    };
+
+    /// <summary>How long.</summary>
+    public static Option<double?> BudgetOption() => new("--budget-minutes") { Description = "stop after so long; the same command goes on from there", HelpName = "M" };
+
+    /// <summary>Reads an experiment's file and overrides of it.</summary>
+    /// <param name="words">The command line's.</param>
+    /// <param name="example">A file to name where none is given.</param>
+    /// <exception cref="ValidationException">There is no file, or a setting of it is wrong.</exception>
+    public static (ExperimentOptions Options, IExperiment Experiment, string File) Read(ConfigWords words, string example)
+    {
+        string file = words.File ?? throw new ValidationException($"name the experiment's file, such as {example}");
+        ExperimentOptions options = ConfigFile.Load<ExperimentOptions>(file, words.Overrides);
+        return (options, options.Build(file), file);
+    }
+
+    /// <summary>Brings the experiment to its end with so many workers, and says how it goes, a line for each run that ends.</summary>
+    /// <returns>0, also where the budget is spent; 1 where runs failed; else what the signal or the workers end with.</returns>
+    public int Run(int workers, double? budgetMinutes)
+    {
+        if (workers is < 1 or > 1024)
+        {
+            throw new ValidationException($"--workers {workers}: must lie between 1 and 1024");
+        }
+
+        if (budgetMinutes is not null and not (> 0 and < 1e6))
+        {
+            throw new ValidationException($"--budget-minutes {budgetMinutes}: must be positive");
+        }
+
+        using StopSignal stop = StopSignal.Listen();
+        using Timer? timer = budgetMinutes is { } minutes ? new Timer(_ => stop.Request(TimeIsUp), null, TimeSpan.FromMinutes(minutes), Timeout.InfiniteTimeSpan) : null;
+
+        // Prepares the data, which the workers then only open.
+        ExperimentStatus status = Status;
+        ExperimentProgress progress = new(Store, folder.Queue, status);
+        WorkerProcesses processes = new(folder, places, workers);
+        Task<int>[] started = status.HasEnded ? [] : workers == 1 ? [InThisProcess(stop)] : processes.Start(stop);
+        while (!Task.WaitAll(started, s_look))
+        {
+            if (progress.Show(Status))
+            {
+                processes.Progressed();
+            }
+        }
+
+        progress.Show(status = Status);
+        if (stop.ExitCode is { } code)
+        {
+            Console.WriteLine("stopped; the same command goes on from here");
+            return code == TimeIsUp ? 0 : code;
+        }
+
+        foreach (PlannedRun run in status.Failed)
+        {
+            string id = Store.IdOf(run);
+            Console.Error.WriteLine($"windtunnel: {id}: {PlainText.Line(folder.Queue.FailureOf(id)?.Error ?? "its trunk failed")}; try again with: windtunnel sweep retry {folder.Name}");
+        }
+
+        return started.Select(task => task.Result).Append(status.Failed.Count > 0 ? 1 : 0).Max();
+    }
+
+    // It has the experiment for itself: plans are not made by two threads at once.
+    private Task<int> InThisProcess(StopSignal stop) => Task.Factory.StartNew(
+        () =>
+        {
+            WorkerLog log = new(folder);
+            new Worker(log.Worker, folder.Load(), new RunStore(places, new Notices(log.Write), threads: 0), folder.Queue, log.Write).Run(stop);
+            return 0;
+        },
+        CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+}
