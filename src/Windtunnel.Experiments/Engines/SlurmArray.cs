@@ -21,17 +21,17 @@ public sealed partial record SlurmArray(string Name, string Folder, IReadOnlyLis
     // Time to save before a time limit. Slurm looks once in 30 to 60 seconds.
     private const int SecondsToSave = 120;
 
-    /// <summary>The batch script; with the same arguments, the same bytes.</summary>
-    /// <exception cref="ValidationException">Something in it can't be written down for Slurm or the shell.</exception>
-    public string Script => $$"""
+    /// <summary>The batch script; what can't be written down for Slurm or the shell is refused.</summary>
+    /// <exception cref="ValidationException">As soon as the array is made.</exception>
+    public string Script { get; } = $$"""
         #!/bin/bash
         {{Directive("job-name", Name)}}
-        {{Directive("array", $"0-{Workers - 1}")}}
+        {{Directive("array", Workers > 0 ? $"0-{Workers - 1}" : throw new ValidationException($"--workers {Workers}: must be positive"))}}
         {{Directive("ntasks", "1")}}
         {{Directive("requeue", null)}}
         {{Directive("open-mode", "append")}}
         {{Directive("signal", $"USR1@{SecondsToSave}")}}
-        {{Directive("output", Path.Combine(Logs.Replace("%", "%%", StringComparison.Ordinal), "slurm-%A_%a.log"))}}
+        {{Directive("output", Path.Combine(LogsIn(Folder).Replace("%", "%%", StringComparison.Ordinal), "slurm-%A_%a.log"))}}
         {{string.Concat(Options.Select(option => Extra(option) + "\n"))}}
         # A step of the job, because only steps hear at once that the job is to be preempted or that its time is nearly up. A worker that
         # hears it saves, gives its run back and ends with 75, or with 143 where it had not begun; this task then goes back into Slurm's
@@ -46,16 +46,14 @@ public sealed partial record SlurmArray(string Name, string Folder, IReadOnlyLis
 
         """;
 
-    private string Logs => Path.Combine(Path.GetFullPath(Folder), "logs");
-
     /// <summary>Writes the script into the folder, as <c>slurm.sh</c>, and submits it.</summary>
     /// <returns>The id of the job.</returns>
     /// <exception cref="ValidationException">There is no sbatch here, or Slurm refuses the job.</exception>
     public string Submit()
     {
-        string path = Path.Combine(Folder, "slurm.sh"), script = Script;
-        Directory.CreateDirectory(Logs);
-        AtomicFile.WriteText(path, script);
+        string path = Path.Combine(Folder, "slurm.sh");
+        Directory.CreateDirectory(LogsIn(Folder));
+        AtomicFile.WriteText(path, Script);
         using Process sbatch = Start(path);
         Task<string> error = sbatch.StandardError.ReadToEndAsync();
         string id = sbatch.StandardOutput.ReadToEnd().Trim().Split(';')[0];
@@ -74,6 +72,8 @@ public sealed partial record SlurmArray(string Name, string Folder, IReadOnlyLis
             throw new ValidationException($"{script}: can't be submitted, because sbatch is not on the path; do it where Slurm's commands are");
         }
     }
+
+    private static string LogsIn(string folder) => Path.Combine(Path.GetFullPath(folder), "logs");
 
     private static string Extra(string option)
     {

@@ -1,4 +1,6 @@
+using System.Text.RegularExpressions;
 using Windtunnel.Experiments.Engines;
+using Windtunnel.Tests.Cli;
 
 namespace Windtunnel.Tests.Experiments.Engines;
 
@@ -12,6 +14,48 @@ public sealed class SlurmTests : IDisposable
     {
         _slurm.Dispose();
         _folder.Dispose();
+    }
+
+    [Fact]
+    public void A_sweep_whose_workers_are_preempted_finds_what_it_finds_on_one_machine()
+    {
+        // The first two runs are long enough to be interrupted.
+        string sweep = _folder.Write("toy.yaml", """
+            type: sweep
+            name: toy
+            run:
+              threads: 1
+              data: {corpus: {type: synthetic, documents: 200, vocabularySize: 50}, tokenizer: bytes}
+              model: {type: llama, layers: 1, width: 32, heads: 2, feedForward: 64}
+              training: {sequenceLength: 64, batchSize: 8}
+              validation: {every: 100%, tokens: 1000}
+              logging: {every: 1, tensorBoard: false}
+            cells: [{ratios: [10, 1]}]
+            seeds: [1]
+            optimizers:
+              adamw:
+                start: {optimizer: {type: adamw, learningRate: 1e-2}}
+                grid: {optimizer.learningRate: [1e-2, 3e-2]}
+            """);
+        Windtunnel("sweep", "run", sweep, "--workers", "2", "--experiments", _folder.File("here"), "--runs", _folder.File("runs-here"));
+
+        string submitted = Windtunnel("sweep", "run", sweep, "--engine", "slurm", "--workers", "2", "--experiments", _folder.File("there"), "--runs", _folder.File("runs-there"));
+        string job = Regex.Match(submitted, "2 workers submitted as Slurm job ([0-9]+)").Groups[1].Value;
+        _slurm.Await("in training", () => Directory.Exists(_folder.File("runs-there"))
+            && Directory.GetFiles(_folder.File("runs-there"), "metrics.jsonl", SearchOption.AllDirectories).Count(file => new FileInfo(file).Length > 0) >= 2);
+
+        // One worker hears that its time is up, then both may hear that another job is to have the node.
+        _slurm.Run("scancel", "--signal=USR1", $"{job}_0").AssertSucceeds();
+        _slurm.Run("sbatch", "--partition=urgent", "--ntasks=2", "--output=/dev/null", "--wrap=true").AssertSucceeds();
+        _slurm.Await("over", () => _slurm.Run("squeue", "--noheader").AssertSucceeds().Length == 0);
+
+        string logs = string.Concat(Directory.GetFiles(_folder.File("there/toy/logs"), "slurm-*.log").Select(File.ReadAllText));
+        string[] tasks = [.. Enumerable.Range(0, 2).Select(task => _slurm.Run("scontrol", "show", "job", $"{job}_{task}").AssertSucceeds())];
+        Assert.All(tasks, task => Assert.Matches("JobState=COMPLETED.*\n.* Restarts=[1-9]", task));
+        Assert.Equal(2, Regex.Count(logs, "given back at step [1-9]"));
+        Assert.Contains("4 done, 0 running, 0 waiting, 0 failed", Windtunnel("sweep", "status", "toy", "--experiments", _folder.File("there"), "--runs", _folder.File("runs-there")));
+        Windtunnel("sweep", "results", "toy", "--experiments", _folder.File("there"), "--runs", _folder.File("runs-there"));
+        Assert.Equal(WithoutTimes(_folder.File("here/toy/results.csv")), WithoutTimes(_folder.File("there/toy/results.csv")));
     }
 
     [Fact]
@@ -35,5 +79,15 @@ public sealed class SlurmTests : IDisposable
             string path = Path.Combine(folder, "logs", $"slurm-{job}_{task}.log");
             return File.Exists(path) ? File.ReadAllText(path) : "";
         }
+    }
+
+    private string Windtunnel(params string[] words) =>
+        _slurm.Run("dotnet", [Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), .. words, "--data", _folder.File("data")]).AssertSucceeds();
+
+    private static string[] WithoutTimes(string csv)
+    {
+        string[][] rows = [.. File.ReadLines(csv).Select(line => line.Split(','))];
+        Assert.Equal(5, rows.Length);
+        return [.. rows.Select(row => string.Join(',', row.Where((_, column) => !rows[0][column].EndsWith("_s", StringComparison.Ordinal))))];
     }
 }
