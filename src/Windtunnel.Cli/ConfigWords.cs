@@ -12,7 +12,7 @@ namespace Windtunnel.Cli;
 internal sealed partial record ConfigWords(string? File, IReadOnlyList<string> Overrides)
 {
     /// <summary>The argument that takes these words; options that are not the verb's own end up in it too.</summary>
-    public static Argument<string[]> Argument() => new("config")
+    public static Argument<string[]> Argument(string name = "config") => new(name)
     {
         Description = "a config file (YAML or JSON), and settings such as --model.size=1m or optimizer=muon",
         Arity = ArgumentArity.ZeroOrMore,

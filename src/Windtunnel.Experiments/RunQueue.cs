@@ -62,17 +62,13 @@ public sealed class RunQueue(string folder, TimeSpan? staleAfter = null)
 
         int deaths = before is null or { Returned: true } ? 0 : savedStep > before.SavedStep ? 1 : before.Deaths + 1;
         Lease lease = new(run, worker, Environment.MachineName, Environment.ProcessId, DateTimeOffset.UtcNow, savedStep, deaths);
-        string path = LeasePath(run, number + 1);
-        try
-        {
-            using FileStream file = new(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
-            file.Write(lease.ToBytes());
-        }
-        catch (IOException) when (File.Exists(path))
+        using FileStream? file = CreateExclusively(LeasePath(run, number + 1));
+        if (file is null)
         {
             return null;
         }
 
+        file.Write(lease.ToBytes());
         return new RunLease(this, lease, number + 1);
     }
 
@@ -104,6 +100,18 @@ public sealed class RunQueue(string folder, TimeSpan? staleAfter = null)
     }
 
     internal string LeasePath(string run, int number) => Path.Combine(_leases, $"{run}.{number}.json");
+
+    private static FileStream? CreateExclusively(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            return null;
+        }
+    }
 
     private string FailurePath(string run) => Path.Combine(_failures, $"{run}.json");
 

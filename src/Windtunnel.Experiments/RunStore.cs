@@ -68,7 +68,17 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
     public bool CanStart(PlannedRun run) => run.Trunk is not { } trunk || HasCheckpoint(trunk, run.TrunkStep) || Find(trunk) is not null;
 
     /// <summary>Whether a process trains a run at this moment, by its lock.</summary>
-    public bool IsInTraining(string id) => Directory.Exists(Path.Combine(places.Runs, id)) && RunFolder.Open(places.Runs, id).IsLocked;
+    public bool IsInTraining(string id)
+    {
+        try
+        {
+            return RunFolder.Open(places.Runs, id).IsLocked;
+        }
+        catch (ValidationException)
+        {
+            return false; // There is no such run, yet.
+        }
+    }
 
     /// <summary>The newest step that a run has saved; 0 where it has none, or there is no such run.</summary>
     public long SavedStep(string id) => Steps(id) is [.., long newest] ? newest : 0;
@@ -116,18 +126,37 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
 
     private bool HasCheckpoint(PlannedRun run, long step) => Steps(IdOf(run)).Contains(step);
 
-    private IReadOnlyList<long> Steps(string id) => CheckpointStore.Reader(Path.Combine(places.Runs, id, "checkpoints")).Steps;
+    private IReadOnlyList<long> Steps(string id)
+    {
+        try
+        {
+            return CheckpointStore.Reader(Path.Combine(places.Runs, id, "checkpoints")).Steps;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return []; // Its worker starts it again, and deleted what was there between two looks.
+        }
+    }
 
+    // What can't be read is no result: whoever trains the run then learns why.
     private RunOutcome? Load(string id)
     {
-        if (!File.Exists(Path.Combine(places.Runs, id, "run.json")))
+        string path = Path.Combine(places.Runs, id, "run.json");
+        if (!File.Exists(path))
         {
             return null;
         }
 
-        RunFolder folder = RunFolder.Open(places.Runs, id);
-        RunRecord record = RunRecord.Load(folder.RecordPath);
-        return record.Status is RunStatus.Completed or RunStatus.Diverged ? Outcome(folder, record) : null;
+        try
+        {
+            RunFolder folder = RunFolder.Open(places.Runs, id);
+            RunRecord record = RunRecord.Load(folder.RecordPath);
+            return record.Status is RunStatus.Completed or RunStatus.Diverged ? Outcome(folder, record) : null;
+        }
+        catch (Exception error) when (error is InvalidDataException || !File.Exists(path))
+        {
+            return null;
+        }
     }
 
     private static RunOutcome Outcome(RunFolder folder, RunRecord record)

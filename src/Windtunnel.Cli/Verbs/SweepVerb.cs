@@ -15,7 +15,7 @@ internal static class SweepVerb
     // What a worker that was asked to stop ends with, so that whoever started it starts it again.
     private const int Preempted = 75;
 
-    private static readonly Argument<string[]> s_words = ConfigWords.Argument();
+    private static readonly Argument<string[]> s_words = ConfigWords.Argument("experiment");
     private static readonly Argument<string> s_experiment = new("experiment") { Description = "the experiment's name or file" };
     private static readonly Argument<string> s_folder = new("folder") { Description = "the experiment's folder" };
     private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption(), s_experiments = ExperimentSession.ExperimentsOption();
@@ -81,7 +81,7 @@ internal static class SweepVerb
             results.SetAction(parsed =>
             {
                 (ExperimentFolder folder, ExperimentSession session, IExperiment experiment) = Open(parsed, s_experiment);
-                ShowResults(folder, session, experiment);
+                ShowResults(folder, session, experiment as Sweep ?? throw new ValidationException($"{folder.Name}: is no sweep"));
                 return 0;
             });
             return results;
@@ -232,9 +232,9 @@ internal static class SweepVerb
         }
     }
 
-    private static void ShowResults(ExperimentFolder folder, ExperimentSession session, IExperiment experiment)
+    private static void ShowResults(ExperimentFolder folder, ExperimentSession session, Sweep sweep)
     {
-        SweepResults results = ((Sweep)experiment).Results(session.Store.Find);
+        SweepResults results = sweep.Results(session.Store.Find);
         AtomicFile.WriteText(folder.ResultsPath, results.ToCsv());
         TuneReport.Write(results);
         Console.WriteLine($"written: {Path.GetRelativePath(Environment.CurrentDirectory, folder.ResultsPath)}");

@@ -27,7 +27,12 @@ public sealed class VerbTests(Tool tool)
     [InlineData("reproduce")]
     [InlineData("isoflop")]
     [InlineData("optimizers")]
-    [InlineData("tune")]
+    [InlineData("sweep")]
+    [InlineData("sweep", "run")]
+    [InlineData("sweep", "status")]
+    [InlineData("sweep", "results")]
+    [InlineData("sweep", "retry")]
+    [InlineData("sweep", "worker")]
     [InlineData("bench")]
     [InlineData("bench", "optimizers")]
     public void Every_verb_has_help(params string[] verb)

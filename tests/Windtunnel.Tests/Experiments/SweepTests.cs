@@ -149,5 +149,5 @@ public sealed class SweepTests : IDisposable
 
     private static string ThisFile([CallerFilePath] string path = "") => path;
 
-    private Sweep Load(string text) => Sweep.Load(_folder.Write("sweep.yaml", text));
+    private Sweep Load(string text) => Sweep.Load(_folder.Write("sweep.yaml", $"type: sweep\n{text}"));
 }

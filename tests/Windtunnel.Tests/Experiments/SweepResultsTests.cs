@@ -5,12 +5,13 @@ using Windtunnel.Training;
 namespace Windtunnel.Tests.Experiments;
 
 /// <summary>A sweep whose losses are known: what runs, in which order, and what comes of it.</summary>
-public sealed class SweepRunnerTests : IDisposable
+public sealed class SweepResultsTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
     private readonly Sweep _sweep;
 
-    public SweepRunnerTests() => _sweep = Sweep.Load(_folder.Write("sweep.yaml", """
+    public SweepResultsTests() => _sweep = Sweep.Load(_folder.Write("sweep.yaml", """
+        type: sweep
         run: {model: {type: llama}, training: {sequenceLength: 64, batchSize: 4}}
         cells: [{size: 20k, ratios: [1, 2]}]
         seeds: [1, 2, 3]
@@ -30,7 +31,7 @@ public sealed class SweepRunnerTests : IDisposable
     public void Tunes_each_cell_and_repeats_its_best_with_the_other_seeds()
     {
         List<RunConfig> trained = [];
-        SweepResults results = new SweepRunner(_sweep, config => Record(trained, config)).Run();
+        SweepResults results = _sweep.Results(run => Record(trained, run.Config));
 
         Assert.All(results.Cells, cell => Assert.True(cell.Descent.IsOptimum));
         Assert.All(results.Cells, cell => Assert.Equal([1ul, 2, 3], cell.BestRuns.Select(run => run.Seed)));
@@ -40,43 +41,27 @@ public sealed class SweepRunnerTests : IDisposable
     }
 
     [Fact]
-    public void A_stopped_sweep_goes_on_where_it_was_and_ends_the_same_with_any_number_of_workers()
+    public void What_is_planned_follows_from_what_has_run_and_ends_with_the_same_results_however_many_run_at_once()
     {
-        string whole = new SweepRunner(_sweep, Landscape).Run().ToCsv();
-
-        Dictionary<string, RunOutcome> store = [];
-        int budget = 0, trained = 0;
-        RunOutcome? Train(RunConfig config)
+        string whole = _sweep.Results(run => Landscape(run.Config)).ToCsv();
+        foreach (int atOnce in (int[])[1, 3, 1000])
         {
-            lock (store)
+            Dictionary<PlannedRun, RunOutcome> ended = [];
+            PlannedRun[] next;
+            while ((next = [.. _sweep.Plan(ended.GetValueOrDefault).Where(run => !ended.ContainsKey(run)).Take(atOnce)]).Length > 0)
             {
-                string id = config.Fingerprint();
-                if (!store.ContainsKey(id) && budget > 0)
-                {
-                    budget--;
-                    trained++;
-                    store[id] = Landscape(config);
-                }
-
-                return store.GetValueOrDefault(id);
+                Array.ForEach(next, run => ended.Add(run, Landscape(run.Config)));
             }
-        }
 
-        string last = "";
-        for (int i = 0; last != whole; i++)
-        {
-            Assert.True(i < 20);
-            budget = 5;
-            last = new SweepRunner(_sweep, Train).Run(workers: 1 + (i % 3)).ToCsv();
+            Assert.Equal(whole.Count(c => c == '\n') - 1, ended.Count);
+            Assert.Equal(whole, _sweep.Results(ended.GetValueOrDefault).ToCsv());
         }
-
-        Assert.Equal(whole.Count(c => c == '\n') - 1, trained);
     }
 
     [Fact]
     public void Speedups_are_the_tokens_and_the_time_that_the_tuned_baseline_needs_for_the_same_loss()
     {
-        SweepResults results = new SweepRunner(_sweep, Landscape).Run();
+        SweepResults results = _sweep.Results(run => Landscape(run.Config));
 
         // Muon has the loss that AdamW has with 1.5 times the tokens, and its steps take 1.2 times as long.
         Assert.Equal(2, results.Cells.Count(cell => cell.Cell.Optimizer == "muon"));
@@ -92,18 +77,18 @@ public sealed class SweepRunnerTests : IDisposable
     [Fact]
     public void The_noise_is_the_deviation_over_seeds_pooled()
     {
-        SweepResults results = new SweepRunner(_sweep, Landscape).Run();
+        SweepResults results = _sweep.Results(run => Landscape(run.Config));
 
         // Seeds 1, 2 and 3 are 0.001 apart.
         Assert.Equal(1e-3, results.NoiseNats, 1e-9);
         Assert.All(results.Cells, cell => Assert.Equal(1e-3, cell.Deviation, 1e-9));
-        Assert.True(double.IsNaN(new SweepRunner(_sweep, config => config.Seed == 1 ? Landscape(config) : null).Run().NoiseNats));
+        Assert.True(double.IsNaN(_sweep.Results(run => run.Config.Seed == 1 ? Landscape(run.Config) : null).NoiseNats));
     }
 
     [Fact]
     public void A_value_good_in_every_cell_makes_a_setting_stable()
     {
-        SweepResults results = new SweepRunner(_sweep, Landscape).Run();
+        SweepResults results = _sweep.Results(run => Landscape(run.Config));
 
         Assert.Equal([("optimizer.learningRate", true), ("optimizer.weightDecay", true)], results.Stable("adamw").Select(key => (key.Key, key.IsStable)));
         Assert.Equal(["0.004"], results.Stable("adamw")[0].Values);
@@ -113,7 +98,7 @@ public sealed class SweepRunnerTests : IDisposable
     [Fact]
     public void The_table_has_a_row_for_each_run_and_a_column_for_each_setting()
     {
-        SweepResults results = new SweepRunner(_sweep, config => config.Optimizer.LearningRate == 8e-3 ? Diverged : Landscape(config)).Run();
+        SweepResults results = _sweep.Results(run => run.Config.Optimizer.LearningRate == 8e-3 ? Diverged : Landscape(run.Config));
         string[][] lines = [.. results.ToCsv().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(','))];
 
         Assert.Equal(
