@@ -153,13 +153,13 @@ internal static class SweepVerb
         string[] options = parsed.GetValue(s_sbatch)!;
         if (parsed.GetValue(s_engine) == Engine.Local)
         {
-            return options.Length == 0 ? null : throw new ValidationException("--sbatch: is for --engine slurm");
+            return options.Length == 0 ? null : throw new ValidationException("--sbatch: needs --engine slurm");
         }
 
         string folder = Path.Combine(parsed.GetValue(s_experiments)!, name);
         return parsed.GetValue(s_minutes) is null
             ? new SlurmArray(name, folder, WorkerProcesses.CommandLine(folder, Places(parsed)), parsed.GetValue(s_workers), options)
-            : throw new ValidationException("--budget-minutes: is for --engine local; Slurm's limit is --sbatch time=MINUTES");
+            : throw new ValidationException("--budget-minutes: needs --engine local; the limit of a Slurm job is --sbatch time=MINUTES");
     }
 
     private static int ShowStatus((ExperimentFolder Folder, ExperimentSession Session, IExperiment Experiment) opened)

@@ -19,7 +19,7 @@ public sealed class SlurmTests : IDisposable
     [Fact]
     public void A_sweep_whose_workers_are_preempted_finds_what_it_finds_on_one_machine()
     {
-        // The first two runs are long enough to be interrupted.
+        // A run is long enough to be interrupted: seconds.
         string sweep = _folder.Write("toy.yaml", """
             type: sweep
             name: toy
@@ -30,32 +30,33 @@ public sealed class SlurmTests : IDisposable
               training: {sequenceLength: 64, batchSize: 8}
               validation: {every: 100%, tokens: 1000}
               logging: {every: 1, tensorBoard: false}
-            cells: [{ratios: [10, 1]}]
+            cells: [{ratios: [2.5]}]
             seeds: [1]
             optimizers:
               adamw:
                 start: {optimizer: {type: adamw, learningRate: 1e-2}}
-                grid: {optimizer.learningRate: [1e-2, 3e-2]}
+                grid: {optimizer.learningRate: [1e-2, 2e-2, 4e-2]}
             """);
-        Windtunnel("sweep", "run", sweep, "--workers", "2", "--experiments", _folder.File("here"), "--runs", _folder.File("runs-here"));
+        Sweep("here", "run", sweep, "--workers", "2").AssertSucceeds();
 
-        string submitted = Windtunnel("sweep", "run", sweep, "--engine", "slurm", "--workers", "2", "--experiments", _folder.File("there"), "--runs", _folder.File("runs-there"));
+        Sweep("there", "run", sweep, "--engine", "slurm", "--sbatch", "partition=nowhere").AssertFails(2, "invalid partition specified: nowhere");
+        string submitted = Sweep("there", "run", sweep, "--engine", "slurm", "--workers", "2").AssertSucceeds();
         string job = Regex.Match(submitted, "2 workers submitted as Slurm job ([0-9]+)").Groups[1].Value;
-        _slurm.Await("in training", () => Directory.Exists(_folder.File("runs-there"))
-            && Directory.GetFiles(_folder.File("runs-there"), "metrics.jsonl", SearchOption.AllDirectories).Count(file => new FileInfo(file).Length > 0) >= 2);
+        _slurm.Await("in training", () => Directory.Exists(_folder.File("there/runs"))
+            && Directory.GetFiles(_folder.File("there/runs"), "metrics.jsonl", SearchOption.AllDirectories).Count(file => new FileInfo(file).Length > 0) >= 2);
 
         // One worker hears that its time is up, then both may hear that another job is to have the node.
         _slurm.Run("scancel", "--signal=USR1", $"{job}_0").AssertSucceeds();
         _slurm.Run("sbatch", "--partition=urgent", "--ntasks=2", "--output=/dev/null", "--wrap=true").AssertSucceeds();
         _slurm.Await("over", () => _slurm.Run("squeue", "--noheader").AssertSucceeds().Length == 0);
 
-        string logs = string.Concat(Directory.GetFiles(_folder.File("there/toy/logs"), "slurm-*.log").Select(File.ReadAllText));
+        string logs = string.Concat(Directory.GetFiles(_folder.File("there/experiments/toy/logs"), "slurm-*.log").Select(File.ReadAllText));
         string[] tasks = [.. Enumerable.Range(0, 2).Select(task => _slurm.Run("scontrol", "show", "job", $"{job}_{task}").AssertSucceeds())];
         Assert.All(tasks, task => Assert.Matches("JobState=COMPLETED.*\n.* Restarts=[1-9]", task));
-        Assert.Equal(2, Regex.Count(logs, "given back at step [1-9]"));
-        Assert.Contains("4 done, 0 running, 0 waiting, 0 failed", Windtunnel("sweep", "status", "toy", "--experiments", _folder.File("there"), "--runs", _folder.File("runs-there")));
-        Windtunnel("sweep", "results", "toy", "--experiments", _folder.File("there"), "--runs", _folder.File("runs-there"));
-        Assert.Equal(WithoutTimes(_folder.File("here/toy/results.csv")), WithoutTimes(_folder.File("there/toy/results.csv")));
+        Assert.Matches("given back at step [1-9]", logs);
+        Assert.Contains("3 done, 0 running, 0 waiting, 0 failed", Sweep("there", "status", "toy").AssertSucceeds());
+        Sweep("there", "results", "toy").AssertSucceeds();
+        Assert.Equal(ResultsWithoutTimes("here"), ResultsWithoutTimes("there"));
     }
 
     [Fact]
@@ -81,13 +82,17 @@ public sealed class SlurmTests : IDisposable
         }
     }
 
-    private string Windtunnel(params string[] words) =>
-        _slurm.Run("dotnet", [Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), .. words, "--data", _folder.File("data")]).AssertSucceeds();
+    private Outcome Sweep(string place, string verb, params string[] words) => _slurm.Run(
+        "dotnet",
+        [
+            Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), "sweep", verb, .. words, "--experiments", _folder.File($"{place}/experiments"),
+            "--runs", _folder.File($"{place}/runs"), "--data", _folder.File("data"),
+        ]);
 
-    private static string[] WithoutTimes(string csv)
+    private string[] ResultsWithoutTimes(string place)
     {
-        string[][] rows = [.. File.ReadLines(csv).Select(line => line.Split(','))];
-        Assert.Equal(5, rows.Length);
+        string[][] rows = [.. File.ReadLines(_folder.File($"{place}/experiments/toy/results.csv")).Select(line => line.Split(','))];
+        Assert.Equal(4, rows.Length);
         return [.. rows.Select(row => string.Join(',', row.Where((_, column) => !rows[0][column].EndsWith("_s", StringComparison.Ordinal))))];
     }
 }
