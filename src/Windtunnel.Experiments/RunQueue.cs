@@ -212,13 +212,12 @@ public sealed class RunLease : IDisposable
     /// <summary>Gives the run back.</summary>
     public void Dispose()
     {
-        using (ManualResetEvent stopped = new(false))
+        using ManualResetEvent stopped = new(false);
+        if (_heartbeat.Dispose(stopped))
         {
-            _heartbeat.Dispose(stopped);
             stopped.WaitOne();
+            AtomicFile.Write(Path, file => file.Write((Lease with { Returned = true }).ToBytes()));
         }
-
-        AtomicFile.Write(Path, file => file.Write((Lease with { Returned = true }).ToBytes()));
     }
 
     private string Path => _queue.LeasePath(Lease.Run, _number);

@@ -166,6 +166,8 @@ public sealed class RunLock : IDisposable
 {
     internal const string FileName = "lock";
 
+    private const int Attempts = 5;
+
     private readonly FileStream _file;
 
     internal RunLock(string folder)
@@ -173,17 +175,31 @@ public sealed class RunLock : IDisposable
         // Who holds the lock stands beside it: .NET takes a shared lock even to read a file.
         string path = Path.Combine(folder, FileName);
         string holder = path + ".holder";
-        try
-        {
-            _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e) when (File.Exists(path))
-        {
-            string who = File.Exists(holder) ? File.ReadAllText(holder) : "another process";
-            throw new IOException($"{folder}: in use by {who}; wait for it to end or stop it", e);
-        }
-
+        _file = Open(path, holder);
         AtomicFile.WriteText(holder, $"process {Environment.ProcessId} on {Environment.MachineName}");
+    }
+
+    private static FileStream Open(string path, string holder)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException e) when (File.Exists(path))
+            {
+                // For that reason a process that only looks whether the run is locked is in the way for a moment.
+                if (attempt < Attempts)
+                {
+                    Thread.Sleep(20);
+                    continue;
+                }
+
+                string who = File.Exists(holder) ? File.ReadAllText(holder) : "another process";
+                throw new IOException($"{Path.GetDirectoryName(path)}: in use by {who}; wait for it to end or stop it", e);
+            }
+        }
     }
 
     public void Dispose() => _file.Dispose();

@@ -14,7 +14,11 @@ namespace Windtunnel.Tests.Experiments;
 /// <summary>Workers on one experiment: everything once, failures set aside, and nothing lost by a stop.</summary>
 public sealed class WorkerTests : IDisposable
 {
-    private static readonly RunConfig s_config = TinyRun.Config(steps: 4) with { Validation = new ValidationOptions(Duration.OfSteps(4), Tokens: 200) };
+    private static readonly RunConfig s_config = TinyRun.Config(steps: 4) with
+    {
+        Schedule = new WsdOptions(Warmup: Duration.OfSteps(1), Decay: Duration.OfSteps(2)),
+        Validation = new ValidationOptions(Duration.OfSteps(4), Tokens: 200),
+    };
 
     private readonly TemporaryFolder _folder = new();
     private readonly ConcurrentQueue<string> _log = [];
