@@ -64,17 +64,21 @@ public sealed class Gpt2 : Model
     {
         HeadLayout heads = new(Dimensions.Heads, Dimensions.Heads, Dimensions.HeadWidth);
         Tensor x = tape.Embedding(tokens, _tokens, _positions, cache?.Length ?? 0);                     // [B, T, D]
+        Observe("embedding", x);
         for (int i = 0; i < _blocks.Length; i++)
         {
             Block block = _blocks[i];
             Tensor normed = tape.LayerNorm(x, block.Gain1, block.Bias1, _epsilon);
             Tensor qkv = tape.Linear(normed, block.Qkv, block.QkvBias);                                 // [B, T, 3 H K]
             Tensor mixed = Attend(tape, qkv, heads, cache, i);                                          // [B, T, H K]
-            x = tape.Residual(x, tape.Linear(mixed, block.Output, block.OutputBias));
+            Tensor attended = tape.Linear(mixed, block.Output, block.OutputBias);                       // [B, T, D]
+            x = tape.Residual(x, attended);
 
             normed = tape.LayerNorm(x, block.Gain2, block.Bias2, _epsilon);
             Tensor wide = tape.Gelu(tape.Linear(normed, block.Up, block.UpBias));                       // [B, T, F]
-            x = tape.Residual(x, tape.Linear(wide, block.Down, block.DownBias));
+            Tensor fed = tape.Linear(wide, block.Down, block.DownBias);                                 // [B, T, D]
+            x = tape.Residual(x, fed);
+            Observe(i, attended, fed, x);
         }
 
         return tape.LayerNorm(x, _finalGain, _finalBias, _epsilon);

@@ -13,9 +13,10 @@ namespace Windtunnel.Models;
 /// al. 2023), QK-norm (Henry et al. 2020) and a tied head as options.
 /// <code>B batch, T sequence, D width, H query heads, G key-value heads, K head width, F feed-forward, V vocabulary</code>
 /// </summary>
-public sealed class Llama : Model
+public class Llama : Model
 {
     private readonly LlamaOptions _options;
+    private readonly LlamaScales _scales;
     private readonly Weight _tokens, _finalGain;
     private readonly Weight? _head;
     private readonly Block[] _blocks;
@@ -23,11 +24,20 @@ public sealed class Llama : Model
     private readonly Tensor _angleTable;
 
     internal Llama(LlamaOptions options, Backend backend, bool gradients)
-        : base(options, backend)
+        : this(options, options, new LlamaScales(), backend, gradients)
     {
-        _options = options;
+    }
+
+    /// <summary>A family that has LLaMA's blocks.</summary>
+    /// <param name="family">What the model was built from.</param>
+    /// <param name="options">The same, as LLaMA's.</param>
+    /// <param name="scales">How it differs.</param>
+    private protected Llama(ModelOptions family, LlamaOptions options, LlamaScales scales, Backend backend, bool gradients)
+        : base(family, backend)
+    {
+        (_options, _scales) = (options, scales);
         ModelDimensions d = Dimensions;
-        float deviation = options.InitializerRange;
+        float deviation = options.InitializerRange, hiddenDeviation = deviation * scales.Deviation;
         int attention = d.Heads * d.HeadWidth, keyValue = d.KeyValueHeads * d.HeadWidth;
         _tokens = Parameters.Matrix("model.embed_tokens.weight", ParameterRole.Embedding, d.Vocabulary, d.Width, deviation);
         _blocks = new Block[d.Layers];
@@ -37,17 +47,17 @@ public sealed class Llama : Model
             _blocks[i] = new Block(
                 Parameters.Vector($"{layer}.input_layernorm.weight", ParameterRole.Norm, d.Width, 1),
                 Parameters.Stacked(
-                    ParameterRole.Hidden, d.Width, deviation, d.HeadWidth,
+                    ParameterRole.Hidden, d.Width, hiddenDeviation, scales.Rate, d.HeadWidth,
                     ($"{layer}.self_attn.q_proj.weight", attention, attention / d.KeyValueHeads), ($"{layer}.self_attn.k_proj.weight", keyValue, d.HeadWidth),
                     ($"{layer}.self_attn.v_proj.weight", keyValue, 0)),
                 options.QkNorm ? Parameters.Vector($"{layer}.self_attn.q_norm.weight", ParameterRole.Norm, d.HeadWidth, 1) : null,
                 options.QkNorm ? Parameters.Vector($"{layer}.self_attn.k_norm.weight", ParameterRole.Norm, d.HeadWidth, 1) : null,
-                Parameters.Matrix($"{layer}.self_attn.o_proj.weight", ParameterRole.Hidden, d.Width, attention, deviation),
+                Parameters.Matrix($"{layer}.self_attn.o_proj.weight", ParameterRole.Hidden, d.Width, attention, hiddenDeviation, rateScale: scales.Rate),
                 Parameters.Vector($"{layer}.post_attention_layernorm.weight", ParameterRole.Norm, d.Width, 1),
                 Parameters.Stacked(
-                    ParameterRole.Hidden, d.Width, deviation, 0,
+                    ParameterRole.Hidden, d.Width, hiddenDeviation, scales.Rate, 0,
                     ($"{layer}.mlp.gate_proj.weight", d.FeedForward, 0), ($"{layer}.mlp.up_proj.weight", d.FeedForward, 0)),
-                Parameters.Matrix($"{layer}.mlp.down_proj.weight", ParameterRole.Hidden, d.Width, d.FeedForward, deviation));
+                Parameters.Matrix($"{layer}.mlp.down_proj.weight", ParameterRole.Hidden, d.Width, d.FeedForward, hiddenDeviation, rateScale: scales.Rate));
         }
 
         _finalGain = Parameters.Vector("model.norm.weight", ParameterRole.Norm, d.Width, 1);
@@ -64,12 +74,16 @@ public sealed class Llama : Model
     protected override Tensor Head => _head ?? _tokens;
 
     /// <inheritdoc/>
+    protected override float LogitScale => _scales.Logits;
+
+    /// <inheritdoc/>
     public override Tensor Hidden(Tape tape, Tensor tokens, KeyValueCache? cache = null)
     {
         HeadLayout heads = new(Dimensions.Heads, Dimensions.KeyValueHeads, Dimensions.HeadWidth);
         float epsilon = _options.Epsilon;
         int start = cache?.Length ?? 0;
-        Tensor x = tape.Embedding(tokens, _tokens);                                                     // [B, T, D]
+        Tensor x = tape.Embedding(tokens, _tokens, scale: _scales.Embedding);                           // [B, T, D]
+        Observe("embedding", x);
         for (int i = 0; i < _blocks.Length; i++)
         {
             Block block = _blocks[i];
@@ -80,10 +94,13 @@ public sealed class Llama : Model
             }
 
             Tensor mixed = Attend(tape, tape.Rotary(qkv, _angleTable, heads, start), heads, cache, i);  // [B, T, H K]
-            x = tape.Residual(x, tape.Linear(mixed, block.Output));
+            Tensor attended = tape.Linear(mixed, block.Output);                                         // [B, T, D]
+            x = tape.Residual(x, attended, _scales.Residual);
 
             Tensor gateUp = tape.Linear(tape.RmsNorm(x, block.Gain2, epsilon), block.GateUp);           // [B, T, 2 F]
-            x = tape.Residual(x, tape.Linear(tape.SwiGlu(gateUp), block.Down));
+            Tensor fed = tape.Linear(tape.SwiGlu(gateUp), block.Down);                                  // [B, T, D]
+            x = tape.Residual(x, fed, _scales.Residual);
+            Observe(i, attended, fed, x);
         }
 
         return tape.RmsNorm(x, _finalGain, epsilon);
@@ -99,6 +116,14 @@ public sealed class Llama : Model
     private sealed record Block(
         Weight Gain1, Weight Qkv, Weight? QueryGain, Weight? KeyGain, Weight Output, Weight Gain2, Weight GateUp, Weight Down);
 }
+
+/// <summary>Where a family with LLaMA's blocks differs from LLaMA: numbers that are 1 there.</summary>
+/// <param name="Embedding">Multiplies the embedded tokens.</param>
+/// <param name="Residual">Multiplies what attention and feed-forward add to the residual stream.</param>
+/// <param name="Logits">Multiplies the logits.</param>
+/// <param name="Deviation">Multiplies the initial standard deviation of the hidden matrices.</param>
+/// <param name="Rate">Multiplies the learning rate of the hidden matrices.</param>
+public sealed record LlamaScales(float Embedding = 1, float Residual = 1, float Logits = 1, float Deviation = 1, double Rate = 1);
 
 /// <summary>Options of <see cref="Llama"/>.</summary>
 /// <param name="Size">Non-embedding parameters ("1m") or a preset: llama-130m, llama-300m, llama-520m, llama-1.2b (Wen et al. 2025), llama-7b.</param>
@@ -127,7 +152,10 @@ public sealed record LlamaOptions(
         Resolved(HeadWidth, "headWidth"), Resolved(FeedForward, "feedForward"), Resolved(Vocabulary, "vocabulary"), Resolved(Context, "context"));
 
     /// <inheritdoc/>
-    public override ModelOptions Resolve(int vocabulary, int sequenceLength)
+    public override ModelOptions Resolve(int vocabulary, int sequenceLength) => Resolve("llama", 8.0 / 3, vocabulary, sequenceLength);
+
+    /// <summary>These options filled in as those of a family with LLaMA's blocks.</summary>
+    internal LlamaOptions Resolve(string family, double feedForwardPerWidth, int vocabulary, int sequenceLength)
     {
         CheckGiven(
             (Layers, "layers"), (Width, "width"), (Heads, "heads"), (KeyValueHeads, "keyValueHeads"), (HeadWidth, "headWidth"),
@@ -135,14 +163,14 @@ public sealed record LlamaOptions(
         Require(RopeTheta is > 1 and < 1e12, "ropeTheta", RopeTheta, "above 1 and below 1e12");
         Require(Epsilon is > 0 and < 1, "epsilon", Epsilon, "positive and below 1");
         Require(InitializerRange is > 0 and <= 10, "initializerRange", InitializerRange, "positive and at most 10");
-        ModelSize size = ModelSize.Parse(Size, "llama").Shaped(Layers, Width, Heads, feedForwardPerWidth: 8.0 / 3, matricesInFeedForward: 3, vectorsPerWidth: 2);
+        ModelSize size = ModelSize.Parse(Size, family).Shaped(Layers, Width, Heads, feedForwardPerWidth, matricesInFeedForward: 3, vectorsPerWidth: 2);
         int headWidth = HeadWidth ?? size.Width / size.Heads;
         LlamaOptions resolved = this with
         {
             Layers = size.Layers,
             Width = size.Width,
             Heads = size.Heads,
-            KeyValueHeads = KeyValueHeads ?? size.Heads,
+            KeyValueHeads = KeyValueHeads ?? size.KeyValueHeads ?? size.Heads,
             HeadWidth = headWidth,
             FeedForward = FeedForward ?? size.FeedForward,
             Vocabulary = Vocabulary ?? vocabulary,
@@ -150,7 +178,7 @@ public sealed record LlamaOptions(
         };
         if (HeadWidth is null && size.Width % size.Heads != 0)
         {
-            throw new ValidationException($"model.width: {size.Width} is not a multiple of model.heads {size.Heads}; set model.headWidth or change one");
+            throw new ValidationException($"model.width: {size.Width} is not a multiple of model.heads {size.Heads}; {(family == "llama" ? "set model.headWidth or " : "")}change one");
         }
 
         if (headWidth % 2 != 0)

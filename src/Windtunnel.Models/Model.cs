@@ -32,6 +32,12 @@ public abstract class Model : IDisposable
     /// <summary>Multiplies the logits.</summary>
     protected virtual float LogitScale => 1;
 
+    /// <summary>
+    /// Sees the values of the parts as they are computed, each [B, T, D] and valid during the call: <c>embedding</c>, then for each block
+    /// from 1 <c>attention.1</c> and <c>feed-forward.1</c>, before they are added, and the <c>residual.1</c> stream after it.
+    /// </summary>
+    public Action<string, Tensor>? Observer { get; set; }
+
     /// <summary>Whether Hugging Face stores the matrix as [in, out].</summary>
     public virtual bool IsStoredTransposed(Parameter parameter) => false;
 
@@ -65,6 +71,24 @@ public abstract class Model : IDisposable
 
     /// <summary>Frees the weights.</summary>
     protected virtual void Dispose(bool disposing) => Parameters.Dispose();
+
+    /// <summary>Shows a part to the <see cref="Observer"/>.</summary>
+    protected void Observe(string part, Tensor values) => Observer?.Invoke(part, values);
+
+    /// <summary>Shows the parts of a block to the <see cref="Observer"/>.</summary>
+    /// <param name="index">From 0.</param>
+    /// <param name="attention">What attention added.</param>
+    /// <param name="feedForward">What the feed-forward layer added.</param>
+    /// <param name="residual">The sum so far.</param>
+    protected void Observe(int index, Tensor attention, Tensor feedForward, Tensor residual)
+    {
+        if (Observer is not null)
+        {
+            Observe($"attention.{index + 1}", attention);
+            Observe($"feed-forward.{index + 1}", feedForward);
+            Observe($"residual.{index + 1}", residual);
+        }
+    }
 
     /// <summary>Causal attention, over the cached past too when there is one.</summary>
     protected static Tensor Attend(Tape tape, Tensor qkv, HeadLayout heads, KeyValueCache? cache, int layer) => cache is null

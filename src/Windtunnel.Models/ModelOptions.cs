@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Reflection;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
@@ -20,9 +21,14 @@ namespace Windtunnel.Models;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(Gpt2Options), "gpt2")]
 [JsonDerivedType(typeof(LlamaOptions), "llama")]
+[JsonDerivedType(typeof(MiniCpmOptions), "minicpm")]
 public abstract record ModelOptions(
     string Size, int? Layers, int? Width, int? Heads, int? FeedForward, int? Vocabulary, int? Context, bool Tied)
 {
+    /// <summary>The name of its type in a config.</summary>
+    [JsonIgnore]
+    public string Family => (string)typeof(ModelOptions).GetCustomAttributes<JsonDerivedTypeAttribute>().Single(type => type.DerivedType == GetType()).TypeDiscriminator!;
+
     /// <summary>The sizes, once <see cref="Resolve"/> has filled them in.</summary>
     [JsonIgnore]
     public abstract ModelDimensions Dimensions { get; }

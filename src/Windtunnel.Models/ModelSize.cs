@@ -20,6 +20,17 @@ public sealed record ModelSize
         ["llama-520m"] = new() { Family = "llama", Layers = 32, Width = 1024, Heads = 16, FeedForward = 4096 },
         ["llama-1.2b"] = new() { Family = "llama", Layers = 32, Width = 1536, Heads = 24, FeedForward = 6144 },
         ["llama-7b"] = new() { Family = "llama", Layers = 32, Width = 4096, Heads = 32, FeedForward = 11008 },
+
+        // Hu et al. 2024, tables 8 and 2.
+        ["minicpm-9m"] = new() { Family = "minicpm", Layers = 8, Width = 320, Heads = 5, FeedForward = 800 },
+        ["minicpm-30m"] = new() { Family = "minicpm", Layers = 12, Width = 512, Heads = 8, FeedForward = 1280 },
+        ["minicpm-70m"] = new() { Family = "minicpm", Layers = 14, Width = 640, Heads = 10, FeedForward = 1600 },
+        ["minicpm-0.1b"] = new() { Family = "minicpm", Layers = 16, Width = 768, Heads = 12, FeedForward = 1920 },
+        ["minicpm-0.17b"] = new() { Family = "minicpm", Layers = 18, Width = 896, Heads = 14, FeedForward = 2240 },
+        ["minicpm-0.2b"] = new() { Family = "minicpm", Layers = 20, Width = 1024, Heads = 16, FeedForward = 2560 },
+        ["minicpm-0.5b"] = new() { Family = "minicpm", Layers = 24, Width = 1344, Heads = 21, FeedForward = 3360 },
+        ["minicpm-1.2b"] = new() { Family = "minicpm", Layers = 52, Width = 1536, Heads = 24, KeyValueHeads = 8, FeedForward = 3840 },
+        ["minicpm-2.4b"] = new() { Family = "minicpm", Layers = 40, Width = 2304, Heads = 36, FeedForward = 5760 },
     };
 
     private string Family { get; init; } = "";
@@ -34,6 +45,9 @@ public sealed record ModelSize
 
     /// <summary>Query heads.</summary>
     public int Heads { get; private init; }
+
+    /// <summary>Key-value heads; null where there are as many as query heads.</summary>
+    public int? KeyValueHeads { get; private init; }
 
     /// <summary>Width inside the feed-forward layer.</summary>
     public int FeedForward { get; private init; }
@@ -69,12 +83,13 @@ public sealed record ModelSize
     {
         if (Target == 0 || (layers is not null && width is not null))
         {
-            int given = width ?? Width;
+            int given = width ?? Width, query = heads ?? (given == Width ? Heads : HeadsOf(given));
             return this with
             {
                 Layers = layers ?? Layers,
                 Width = given,
-                Heads = heads ?? (given == Width ? Heads : HeadsOf(given)),
+                Heads = query,
+                KeyValueHeads = query == Heads ? KeyValueHeads : null,
                 FeedForward = given == Width ? FeedForward : ToSixteen(given * feedForwardPerWidth),
             };
         }

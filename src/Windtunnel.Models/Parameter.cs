@@ -11,8 +11,13 @@ namespace Windtunnel.Models;
 /// <param name="Scores">Which of its rows make attention scores.</param>
 /// <param name="StandardDeviation">Of its normal initialisation; 0 means the constant <paramref name="Constant"/>.</param>
 /// <param name="Constant">Its initial value where it is not random.</param>
+/// <param name="RateScale">
+/// What the optimizer multiplies its learning rate by, so that one rate serves every width: MiniCPM's base width over width for matrices.
+/// It is meant for updates whose elements are of size one whatever the width, as Adam's are.
+/// </param>
 public sealed record Parameter(
-    string Name, ParameterRole Role, Shape Shape, int Parts, int HeadWidth, ScoreRows Scores, float StandardDeviation, float Constant)
+    string Name, ParameterRole Role, Shape Shape, int Parts, int HeadWidth, ScoreRows Scores, float StandardDeviation, float Constant,
+    double RateScale = 1)
 {
     /// <summary>The weights.</summary>
     public Tensor Value { get; internal set; } = null!;

@@ -2,7 +2,7 @@ using Windtunnel.Tensors;
 
 namespace Windtunnel.Models;
 
-/// <summary>Neighbouring parameters of a set, which one pass can update together.</summary>
+/// <summary>Neighbouring parameters of a set with one <see cref="Parameter.RateScale"/>, which one pass can update together.</summary>
 public sealed class ParameterGroup
 {
     internal ParameterGroup(ParameterSet set, IReadOnlyList<Parameter> parameters)
@@ -16,6 +16,9 @@ public sealed class ParameterGroup
 
     /// <summary>The parameters, in memory order.</summary>
     public IReadOnlyList<Parameter> Parameters { get; }
+
+    /// <summary>What the learning rate of all of them is multiplied by.</summary>
+    public double RateScale => Parameters[0].RateScale;
 
     /// <summary>Where the group starts in the set's flat buffers, in elements.</summary>
     public long Offset { get; }

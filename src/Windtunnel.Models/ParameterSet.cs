@@ -34,21 +34,23 @@ public sealed class ParameterSet : IDisposable
 
     /// <summary>Declares a matrix [rows, columns] ~ N(0, standardDeviation^2).</summary>
     public Weight Matrix(
-        string name, ParameterRole role, int rows, int columns, float standardDeviation, int parts = 1, int headWidth = 0, ScoreRows scores = default) =>
-        Declare(new Parameter(name, role, new Shape(rows, columns), parts, headWidth, scores, standardDeviation, 0));
+        string name, ParameterRole role, int rows, int columns, float standardDeviation, int parts = 1, int headWidth = 0, ScoreRows scores = default,
+        double rateScale = 1) =>
+        Declare(new Parameter(name, role, new Shape(rows, columns), parts, headWidth, scores, standardDeviation, 0, rateScale));
 
     /// <summary>
     /// Declares matrices of equal width that are read as one, [sum of rows, columns]: queries, keys and values. ScoreHeadRows is that
     /// of <see cref="ScoreRows"/>, 0 for neither queries nor keys.
     /// </summary>
     public Weight Stacked(
-        ParameterRole role, int columns, float standardDeviation, int headWidth, params ReadOnlySpan<(string Name, int Rows, int ScoreHeadRows)> matrices)
+        ParameterRole role, int columns, float standardDeviation, double rateScale, int headWidth,
+        params ReadOnlySpan<(string Name, int Rows, int ScoreHeadRows)> matrices)
     {
         List<Parameter> stack = [];
         foreach ((string name, int rows, int scoreHeadRows) in matrices)
         {
             ScoreRows scores = scoreHeadRows > 0 ? new ScoreRows(rows, scoreHeadRows) : default;
-            stack.Add(new Parameter(name, role, new Shape(rows, columns), 1, headWidth, scores, standardDeviation, 0));
+            stack.Add(new Parameter(name, role, new Shape(rows, columns), 1, headWidth, scores, standardDeviation, 0, rateScale));
         }
 
         return Declare([.. stack]);
@@ -110,21 +112,23 @@ public sealed class ParameterSet : IDisposable
     public IReadOnlyList<ParameterGroup> Singles(Func<Parameter, bool> condition) =>
         [.. _parameters.Where(condition).Select(parameter => new ParameterGroup(this, [parameter]))];
 
-    /// <summary>The longest runs of neighbouring parameters that satisfy a condition: one fused update each.</summary>
+    /// <summary>The longest runs of neighbouring parameters that satisfy a condition and share a rate: one fused update each.</summary>
     public IReadOnlyList<ParameterGroup> Groups(Func<Parameter, bool> condition)
     {
         List<ParameterGroup> groups = [];
         List<Parameter> run = [];
         foreach (Parameter parameter in _parameters)
         {
-            if (condition(parameter))
-            {
-                run.Add(parameter);
-            }
-            else if (run.Count > 0)
+            bool taken = condition(parameter);
+            if (run.Count > 0 && !(taken && parameter.RateScale == run[0].RateScale))
             {
                 groups.Add(new ParameterGroup(this, run));
                 run = [];
+            }
+
+            if (taken)
+            {
+                run.Add(parameter);
             }
         }
 

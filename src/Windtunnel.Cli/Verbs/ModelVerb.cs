@@ -1,11 +1,17 @@
 using System.CommandLine;
+using System.ComponentModel.DataAnnotations;
 using Windtunnel.Models;
+using Windtunnel.Models.HuggingFace;
+using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
 using Windtunnel.Tensors.Backends;
+using Windtunnel.Tensors.Backends.Cpu;
+using Windtunnel.Text;
 using Windtunnel.Training;
 
 namespace Windtunnel.Cli.Verbs;
 
-/// <summary>Says what a model is made of, without building it.</summary>
+/// <summary>Says what a model is made of, without building it, and how its activations follow its width.</summary>
 internal static class ModelVerb
 {
     private static readonly string[] s_dial =
@@ -13,6 +19,14 @@ internal static class ModelVerb
 
     private static readonly Argument<string[]> s_words = ConfigWords.Argument();
     private static readonly Option<bool> s_sizes = new("--sizes") { Description = "a table of the sizes of the dial and of the published models, instead" };
+    private static readonly Option<string> s_widths = new("--widths") { Description = "the widths, multiples of the head width", DefaultValueFactory = _ => "32,64,128,256", HelpName = "N,N,..." };
+    private static readonly Option<int> s_steps = new("--steps") { Description = "optimizer steps at each width", DefaultValueFactory = _ => 10 };
+    private static readonly Option<string> s_data = RunSession.DataOption();
+    private static readonly Option<string> s_out = new("--out") { Description = "where coordinates.svg and coordinates.csv are written", DefaultValueFactory = _ => "coordinates", HelpName = "DIR" };
+    private static readonly Argument<string> s_run = new("run") { Description = "a run of a MiniCPM, or one of its checkpoints", HelpName = "RUN[@STEP]" };
+    private static readonly Option<bool> s_average = new("--ema") { Description = "use the moving average of the weights" };
+    private static readonly Option<string> s_runs = RunSession.RunsOption();
+    private static readonly Option<string> s_llama = new("--out") { Description = "where model.safetensors, config.json and tokenizer.json are written", Required = true, HelpName = "DIR" };
 
     public static Command Command
     {
@@ -25,6 +39,19 @@ internal static class ModelVerb
                 """)
             { s_words, s_sizes };
             model.SetAction(Run);
+            Verb coordinates = new("coordinates", "say whether activations keep their size as the model gets wider, so that one learning rate serves every width", """
+                windtunnel model coordinates model=minicpm --model.size=100k --model.baseWidth=32 --optimizer.learningRate=0.01
+                windtunnel model coordinates configs/runs/tiny.yaml --widths 32,64,128 --steps 5 --out llama
+                """)
+            { s_words, s_widths, s_steps, s_data, s_out };
+            coordinates.SetAction(Coordinates);
+            model.Add(coordinates);
+            Verb toLlama = new("to-llama", "write a trained MiniCPM as a LLaMA with the same logits, for tools that know no other", """
+                windtunnel model to-llama minicpm-20260101-120000 --out llama
+                """)
+            { s_run, s_llama, s_average, s_runs };
+            toLlama.SetAction(ToLlama);
+            model.Add(toLlama);
             return model;
         }
     }
@@ -45,11 +72,56 @@ internal static class ModelVerb
         return 0;
     }
 
+    private static int Coordinates(ParseResult parsed)
+    {
+        RunConfig config = ConfigWords.Parse(parsed, s_words).Load();
+        int[] widths = [.. parsed.GetValue(s_widths)!.Split(',').Select(word => int.TryParse(word, out int width)
+            ? width
+            : throw new ValidationException($"--widths {parsed.GetValue(s_widths)}: '{word}' is not a whole number"))];
+        config.Data.Validate();
+        config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
+        using Dataset data = Dataset.Prepare(config.Data, parsed.GetValue(s_data)!, Console.WriteLine);
+        using CpuBackend backend = new(config.Threads);
+        CoordinateCheck check = CoordinateCheck.Run(config, widths, parsed.GetValue(s_steps), data, backend);
+        CoordinateReport.Write(check);
+        string folder = parsed.GetValue(s_out)!;
+        Directory.CreateDirectory(folder);
+        AtomicFile.WriteText(Path.Combine(folder, "coordinates.svg"), CoordinateReport.Draw(check, config.Model.Family).ToSvg());
+        AtomicFile.WriteText(Path.Combine(folder, "coordinates.csv"), CoordinateReport.ToCsv(check));
+        Console.WriteLine($"written: {Path.Combine(folder, "coordinates.svg")}, coordinates.csv");
+        return 0;
+    }
+
+    private static int ToLlama(ParseResult parsed)
+    {
+        (string id, long? step) = SampleVerb.RunAndStep(parsed.GetValue(s_run)!);
+        using CpuBackend backend = new();
+        using TrainedModel trained = TrainedModel.Open(RunFolder.Open(parsed.GetValue(s_runs)!, id), step, parsed.GetValue(s_average), backend);
+        using Llama llama = trained.Model is MiniCpm model
+            ? model.ToLlama()
+            : throw new ValidationException($"{id}: is a {trained.Model.Options.Family} and no minicpm; its checkpoints can be read as they are");
+        string folder = parsed.GetValue(s_llama)!;
+        Directory.CreateDirectory(folder);
+        AtomicFile.Write(Path.Combine(folder, "model.safetensors"), file => ModelWeights.Write(file, llama));
+        AtomicFile.WriteText(Path.Combine(folder, "config.json"), llama.Options.ToHuggingFace(trained.Tokenizer.EndOfTextId).ToJsonString(ConfigFile.JsonOptions));
+        trained.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
+        Console.WriteLine($"written: {Path.Combine(folder, "model.safetensors")}, config.json, tokenizer.json (step {trained.Step:N0})");
+        return 0;
+    }
+
     private static void Describe(ModelOptions options, int length)
     {
         (ModelDimensions d, ModelCounts counts) = (options.Dimensions, options.Count());
-        Console.WriteLine($"{Family(options)}: {d.Layers} layers, width {d.Width}, {d.Heads} heads of {d.HeadWidth} ({d.KeyValueHeads} for keys and values), feed-forward {d.FeedForward}");
+        Console.WriteLine($"{options.Family}: {d.Layers} layers, width {d.Width}, {d.Heads} heads of {d.HeadWidth} ({d.KeyValueHeads} for keys and values), feed-forward {d.FeedForward}");
         Console.WriteLine($"vocabulary {d.Vocabulary:N0}, context {d.Context:N0}, output projection {(options.Tied ? "tied to the token embedding" : "of its own")}");
+        if (options is MiniCpmOptions miniCpm)
+        {
+            LlamaScales scales = miniCpm.Scales;
+            Console.WriteLine(
+                $"scales: embedding {scales.Embedding:G4}, residual {scales.Residual:G4}, logits {scales.Logits:G4}; hidden matrices: "
+                + $"initial deviation {miniCpm.InitializerRange * scales.Deviation:G4}, learning rate x {scales.Rate:G4}");
+        }
+
         Console.WriteLine();
 
         using CountingBackend backend = new();
@@ -69,13 +141,13 @@ internal static class ModelVerb
         Console.WriteLine();
         Console.WriteLine($"{Quantity.Flops(counts.TrainingFlopsAToken(length))} a training token at sequence length {length:N0} (6 a weight in a matrix product, 12 L H K T for attention)");
         Console.WriteLine($"{Quantity.Bytes(4.0 * counts.Total)} of weights in fp32");
-        Console.WriteLine($"presets of {Family(options)}: {string.Join(", ", ModelSize.PresetsOf(Family(options)))}");
+        Console.WriteLine($"presets of {options.Family}: {string.Join(", ", ModelSize.PresetsOf(options.Family))}");
     }
 
     private static void Sizes(ModelOptions options, int vocabulary, int length)
     {
         TextTable table = new("<size", "layers", "width", "heads", "feed-forward", "non-embedding", "parameters", "a training token");
-        foreach (string size in s_dial.Concat(ModelSize.PresetsOf(Family(options))))
+        foreach (string size in s_dial.Concat(ModelSize.PresetsOf(options.Family)))
         {
             ModelOptions sized = (options with { Size = size }).Resolve(vocabulary, length);
             (ModelDimensions d, ModelCounts counts) = (sized.Dimensions, sized.Count());
@@ -86,8 +158,6 @@ internal static class ModelVerb
 
         table.Write();
     }
-
-    private static string Family(ModelOptions options) => options is Gpt2Options ? "gpt2" : "llama";
 
     // The leading digit orders the parts as a token meets them.
     private static string Part(Parameter parameter) => parameter.Role switch

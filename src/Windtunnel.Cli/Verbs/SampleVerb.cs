@@ -79,7 +79,7 @@ internal static class SampleVerb
         return 0;
     }
 
-    private static (string Id, long? Step) RunAndStep(string text)
+    internal static (string Id, long? Step) RunAndStep(string text)
     {
         int at = text.IndexOf('@');
         return at < 0 ? (text, null)

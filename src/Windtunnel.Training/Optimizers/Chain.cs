@@ -43,11 +43,11 @@ internal sealed class Chain
         }
 
         float gradScale = Rule.ClipsEachTensor ? step.GradScale : Clipped(step.GradScale, _links);
-        double rate = Rule.LearningRate * step.RateFactor;
         for (int i = 0; i < _links.Count; i++)
         {
             (ParameterGroup group, Direction direction, double weightDecay) = _links[i];
             float scale = Rule.ClipsEachTensor ? Clipped(step.GradScale, _links[i..(i + 1)]) : gradScale;
+            double rate = Rule.LearningRate * step.RateFactor * (Rule.IgnoresRateScale ? 1 : group.RateScale);
             double decay = weightDecay * _options.Decay switch
             {
                 DecayKind.Decoupled => step.RateFactor,

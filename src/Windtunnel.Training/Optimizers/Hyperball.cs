@@ -38,6 +38,7 @@ public sealed record MuonHOptions(
             {
                 Takes = Matrices.Of(Roles),
                 KeepsNorm = true,
+                IgnoresRateScale = true,
                 ClipNorm = ClipNorm,
             },
             Adam.Rule(LearningRate) with { ClipNorm = ClipNorm },
@@ -82,6 +83,7 @@ public sealed record AdamHOptions(
             Name = "adamh",
             Takes = Matrices.Of(Roles),
             KeepsNorm = true,
+            IgnoresRateScale = true,
             ClipNorm = ClipNorm,
         },
         Adam.Rule(LearningRate) with { ClipNorm = ClipNorm },

@@ -68,6 +68,7 @@ public sealed record MuonOptions(
                 Takes = Matrices.Of(Roles),
                 WeightDecay = WeightDecay,
                 IsTensorWise = true,
+                IgnoresRateScale = Scale != MatrixScale.MatchRms,
             },
             Adam.Rule(LearningRate) with { WeightDecay = WeightDecay, ClipNorm = ClipNorm },
         ];

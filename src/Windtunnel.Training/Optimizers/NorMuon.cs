@@ -50,6 +50,7 @@ public sealed record NorMuonOptions(
                 Takes = Matrices.Of(Roles),
                 WeightDecay = WeightDecay,
                 IsTensorWise = true,
+                IgnoresRateScale = Scale != MatrixScale.MatchRms,
             },
             Adam.Rule(LearningRate) with { WeightDecay = WeightDecay, ClipNorm = ClipNorm },
         ];

@@ -11,7 +11,12 @@ namespace Windtunnel.Training.Optimizers;
 /// static properties of its own type, which <c>preset: name</c> takes its defaults from. Presets that clip do so as their originals,
 /// which have no other clipping: they go with <c>training.clipNorm: 0</c>.
 /// </summary>
-/// <param name="LearningRate">The highest rate; the schedule scales it.</param>
+/// <param name="LearningRate">
+/// The highest rate. The schedule scales it, and a model may for some of its matrices (<see cref="Parameter.RateScale"/>), where updates are
+/// of size one an element: not for SGD, whose updates are as large as the gradient, nor for orthogonal updates and those of a share of the
+/// weights' norm (Muon, NorMuon, Scion's matrices, MuonH, AdamH), which have a rule of their own from width to width. Muon and NorMuon scaled as
+/// AdamW (<see cref="MatrixScale.MatchRms"/>) follow the model as AdamW does.
+/// </param>
 /// <param name="WeightDecay">Of the parameters that <see cref="DecayOn"/> names.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(AdamWOptions), "adamw")]
@@ -90,7 +95,11 @@ public abstract record OptimizerOptions(double LearningRate, double WeightDecay)
     internal static void RequireEpsilon(double epsilon, string name = "epsilon") => Require(epsilon is > 0 and < 1, name, epsilon, "positive and below 1");
 }
 
-/// <summary>How weight decay follows the learning rate, whose highest value is R and which the schedule multiplies by f.</summary>
+/// <summary>
+/// How weight decay follows the learning rate, whose highest value is R and which the schedule multiplies by f. R is the one that the
+/// parameter is given: where its model scales it (<see cref="Parameter.RateScale"/>), a decay that follows R is scaled with it, as in
+/// implementations with a rate for each group.
+/// </summary>
 public enum DecayKind
 {
     /// <summary>R f weightDecay, as in AdamW's implementations: a step takes its share of the decay as of the rate.</summary>

@@ -31,6 +31,12 @@ public sealed record Rule(string Name, double LearningRate, Func<OptimizerState,
     /// <summary>Whether weights keep their Frobenius norm, the rate being a share of it (Hyperball, Wen et al. 2026).</summary>
     public bool KeepsNorm { get; init; }
 
+    /// <summary>
+    /// Whether the size of its updates follows from the shape or the norm of the matrix, or from the gradient, which themselves depend on
+    /// the width. <see cref="Parameter.RateScale"/> is for updates whose elements are of size one, as Adam's, and is not applied then.
+    /// </summary>
+    public bool IgnoresRateScale { get; init; }
+
     /// <summary>Whether the direction moves the weights itself, decay and rate included.</summary>
     public bool MovesWeights { get; init; }
 

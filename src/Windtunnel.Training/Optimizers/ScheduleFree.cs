@@ -75,7 +75,7 @@ internal sealed class ScheduleFreeDirection(OptimizerState state, ParameterGroup
 
         Span<double> before = stackalloc double[2];
         scalars.Read(before);
-        (_, _, double share) = Next(before, step.Rate);
+        (_, _, double share) = Next(before, step.Rate / group.RateScale);
         state.Backend.ScheduleFree(y, group.Grads, _z, _v, new ScheduleFreeStep(
             (float)step.Rate, (float)options.Beta1, (float)share, (float)options.Beta2, Bias.Correction(options.Beta2, step.Number),
             (float)options.Epsilon, step.Rate > 0 ? (float)(step.Decay / step.Rate) : 0, to.GradScale));

@@ -68,6 +68,7 @@ public sealed record ScionOptions(
                 Takes = Matrices.Of(null),
                 WeightDecay = Constrained ? 1 / Radius : WeightDecay,
                 IsTensorWise = true,
+                IgnoresRateScale = true,
             },
             Ball(Tables, TableRadius) with { Takes = parameter => parameter.IsMatrix },
             Ball(Vectors, VectorRadius),

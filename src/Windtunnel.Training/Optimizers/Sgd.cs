@@ -23,6 +23,7 @@ public sealed record SgdOptions(double LearningRate = 0.3, double Momentum = 0.9
             {
                 WeightDecay = WeightDecay,
                 ClipNorm = ClipNorm,
+                IgnoresRateScale = true,
             },
         ];
     }

@@ -1,3 +1,4 @@
+using Windtunnel.Models.HuggingFace;
 using Windtunnel.Runs;
 
 namespace Windtunnel.Tests.Cli;
@@ -15,6 +16,8 @@ public sealed class VerbTests(Tool tool)
     [InlineData("runs", "show")]
     [InlineData("runs", "compare")]
     [InlineData("model")]
+    [InlineData("model", "coordinates")]
+    [InlineData("model", "to-llama")]
     [InlineData("data")]
     [InlineData("tokenizer")]
     [InlineData("tokenizer", "train")]
@@ -106,6 +109,7 @@ public sealed class VerbTests(Tool tool)
     [Theory]
     [InlineData("--model.size=20k")]
     [InlineData("model=gpt2", "--model.size=50k")]
+    [InlineData("model=minicpm", "--model.size=50k", "--model.tied=false")]
     [InlineData("--model.size=50k", "--model.tied=false", "--model.qkNorm=true", "--model.heads=4", "--model.keyValueHeads=2")]
     public void The_parts_of_a_model_add_up(params string[] words)
     {
@@ -118,6 +122,38 @@ public sealed class VerbTests(Tool tool)
         Assert.Equal(Number(parts[^1][^1]), parts[..^1].Where(part => part[^1] != "-").Sum(part => Number(part[2])));
 
         static long Number(string text) => long.Parse(text.Replace(",", "", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Activations_are_compared_over_widths_in_words_a_table_and_a_figure()
+    {
+        using TemporaryFolder folder = new();
+        string[] words = ["model", "coordinates", Tool.Tiny, "--data", tool.Data, "--out", folder.Path, "--model={type: minicpm, size: 20k, baseWidth: 16}"];
+
+        string output = Tool.Run([.. words, "--widths", "16,32", "--steps", "2"]).AssertSucceeds();
+
+        int parts = 2 + (3 * output.Split('\n').Count(line => line.StartsWith("residual.", StringComparison.Ordinal)));
+        Assert.Matches(@"(?m)^(flat|growing|shrinking): ", output);
+        Assert.Equal(1 + (parts * 2 * 3), File.ReadAllLines(folder.File("coordinates.csv")).Length);
+        Assert.Contains("Activations of minicpm against width", File.ReadAllText(folder.File("coordinates.svg")));
+        Tool.Run([.. words, "--widths", "16,wide"]).AssertFails(2, "'wide' is not a whole number");
+        Tool.Run([.. words, "--widths", "16,40"]).AssertFails(2, "width 40 is not a multiple of the head width 16");
+        Tool.Run([.. words, "--widths", "32"]).AssertFails(2, "at least two widths");
+    }
+
+    [Fact]
+    public void A_trained_minicpm_is_written_as_a_llama()
+    {
+        using TemporaryFolder folder = new();
+        tool.Train("--id", "minicpm", "--training.length=3", "--schedule={type: constant}", "--model={type: minicpm, size: 20k, baseWidth: 16}").AssertSucceeds();
+
+        Tool.Run("model", "to-llama", "minicpm", "--runs", tool.Runs, "--out", folder.File("llama")).AssertSucceeds();
+
+        using SafetensorsFile weights = SafetensorsFile.Open(folder.File("llama/model.safetensors"));
+        Assert.Equal(512, weights.Info("lm_head.weight").Shape[0]);
+        Assert.Contains("\"LlamaForCausalLM\"", File.ReadAllText(folder.File("llama/config.json")));
+        Assert.True(File.Exists(folder.File("llama/tokenizer.json")));
+        Tool.Run("model", "to-llama", "trunk", "--runs", tool.Runs, "--out", folder.Path).AssertFails(2, "is a llama and no minicpm");
     }
 
     [Fact]

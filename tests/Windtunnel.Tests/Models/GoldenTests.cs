@@ -15,6 +15,7 @@ public sealed class GoldenTests
     [InlineData("gpt2")]
     [InlineData("llama")]
     [InlineData("llama_qknorm")]
+    [InlineData("llama_scaled")]
     public void Logits_loss_and_every_gradient_agree_with_torch_on_any_number_of_threads(string name)
     {
         GoldenCase golden = new(name);
@@ -75,6 +76,7 @@ public sealed class GoldenTests
     [InlineData("gpt2")]
     [InlineData("llama")]
     [InlineData("llama_qknorm")]
+    [InlineData("llama_scaled")]
     public void Sampling_with_a_cache_gives_the_logits_of_the_whole_sequence(string name)
     {
         GoldenCase golden = new(name);
@@ -112,6 +114,11 @@ public sealed class GoldenTests
         int vocabulary = golden.Option<int>("vocab"), layers = golden.Option<int>("layers"), width = golden.Option<int>("width"), heads = golden.Option<int>("heads");
         ModelOptions options = golden.Option<string>("family") == "gpt2"
             ? new Gpt2Options(Layers: layers, Width: width, Heads: heads, Context: golden.Option<int>("context"), Epsilon: golden.Option<float>("norm_eps"))
+            : golden.Option<double>("embedding_scale") is var embeddingScale and not 1 ? new MiniCpmOptions(
+                Layers: layers, Width: width, Heads: heads, KeyValueHeads: golden.Option<int>("kv_heads"), FeedForward: golden.Option<int>("ffn"),
+                Tied: golden.Option<bool>("tied"), ScaleEmbedding: embeddingScale, ScaleDepth: golden.Option<double>("residual_scale") * Math.Sqrt(layers),
+                BaseWidth: (int)(golden.Option<double>("logit_scale") * width), RopeTheta: golden.Option<double>("rope_theta"),
+                Epsilon: golden.Option<float>("norm_eps"))
             : new LlamaOptions(
                 Layers: layers, Width: width, Heads: heads, KeyValueHeads: golden.Option<int>("kv_heads"), HeadWidth: golden.Option<int>("head_dim"),
                 FeedForward: golden.Option<int>("ffn"), Tied: golden.Option<bool>("tied"), QkNorm: golden.Option<bool>("qk_norm"),

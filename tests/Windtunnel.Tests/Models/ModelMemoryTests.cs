@@ -8,7 +8,7 @@ namespace Windtunnel.Tests.Models;
 
 public sealed class ModelMemoryTests
 {
-    public static TheoryData<ModelOptions> Families => [new Gpt2Options("0.15m"), new LlamaOptions("0.15m", QkNorm: true)];
+    public static TheoryData<ModelOptions> Families => [new Gpt2Options("0.15m"), new LlamaOptions("0.15m", QkNorm: true), new MiniCpmOptions("0.15m")];
 
     [Theory]
     [MemberData(nameof(Families), DisableDiscoveryEnumeration = true)]

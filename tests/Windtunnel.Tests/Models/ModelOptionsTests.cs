@@ -34,6 +34,25 @@ public sealed class ModelOptionsTests
     public void Llama_7b_has_the_published_number_of_parameters() =>
         Assert.Equal(6_738_415_616, new LlamaOptions("llama-7b", Tied: false).Resolve(32_000, 2048).Count().Total);
 
+    // Hu et al. 2024, tables 8 and 2, by the formula of the models as released.
+    [Theory]
+    [InlineData("minicpm-9m", 9_426_240)]
+    [InlineData("minicpm-30m", 36_188_672)]
+    [InlineData("minicpm-70m", 65_964_160)]
+    [InlineData("minicpm-0.1b", 108_552_960)]
+    [InlineData("minicpm-0.17b", 166_216_064)]
+    [InlineData("minicpm-0.2b", 241_214_464)]
+    [InlineData("minicpm-0.5b", 498_614_592)]
+    [InlineData("minicpm-1.2b", 1_247_442_432)]
+    [InlineData("minicpm-2.4b", 2_442_057_984)]
+    public void Minicpm_presets_have_the_published_number_of_parameters_without_embeddings_in_heads_of_64(string size, long parameters)
+    {
+        ModelOptions model = new MiniCpmOptions(size).Resolve(122_753, 4096);
+
+        Assert.Equal(parameters, model.Count().NonEmbedding);
+        Assert.Equal(64, model.Dimensions.HeadWidth);
+    }
+
     public static TheoryData<ModelOptions> Shapes =>
     [
         new Gpt2Options("20k"),
@@ -43,6 +62,8 @@ public sealed class ModelOptionsTests
         new LlamaOptions("0.15m", Tied: false),
         new LlamaOptions("1m", QkNorm: true),
         new LlamaOptions(Layers: 3, Width: 40, Heads: 6, KeyValueHeads: 2, HeadWidth: 12, FeedForward: 88, Vocabulary: 150, Tied: false, QkNorm: true),
+        new MiniCpmOptions("0.15m"),
+        new MiniCpmOptions(Layers: 3, Width: 48, Heads: 6, KeyValueHeads: 2, FeedForward: 88, Vocabulary: 150, Tied: false),
     ];
 
     [Theory]
@@ -136,6 +157,13 @@ public sealed class ModelOptionsTests
         { new LlamaOptions(FeedForward: 0), "model.feedForward" },
         { new LlamaOptions(Vocabulary: 100), "model.vocabulary" },
         { new LlamaOptions(Context: 32), "model.context" },
+        { new MiniCpmOptions("llama-7b"), "model.size" },
+        { new MiniCpmOptions(Width: 98, Heads: 3), "model.width" },
+        { new MiniCpmOptions(Width: 96, Heads: 0), "model.heads" },
+        { new MiniCpmOptions(BaseWidth: 0), "model.baseWidth" },
+        { new MiniCpmOptions(ScaleEmbedding: 0), "model.scaleEmbedding" },
+        { new MiniCpmOptions(ScaleDepth: -1.4), "model.scaleDepth" },
+        { new MiniCpmOptions(InitializerRange: 0), "model.initializerRange" },
     };
 
     [Theory]
@@ -158,13 +186,14 @@ public sealed class ModelOptionsTests
 
         Assert.Equal(new Gpt2Options(), JsonSerializer.Deserialize<ModelOptions>("""{"type":"gpt2"}""", camelCase));
         Assert.Equal(new LlamaOptions(), JsonSerializer.Deserialize<ModelOptions>("""{"type":"llama"}""", camelCase));
+        Assert.Equal(new MiniCpmOptions(), JsonSerializer.Deserialize<ModelOptions>("""{"type":"minicpm"}""", camelCase));
         LlamaOptions resolved = (LlamaOptions)new LlamaOptions("1m", QkNorm: true).Resolve(101, 33);
         Assert.Equal(resolved, JsonSerializer.Deserialize<ModelOptions>(JsonSerializer.Serialize<ModelOptions>(resolved, camelCase), camelCase));
     }
 
     private static void AssertDial(string size, double target, double tolerance)
     {
-        foreach (ModelOptions options in new ModelOptions[] { new Gpt2Options(size), new LlamaOptions(size) })
+        foreach (ModelOptions options in new ModelOptions[] { new Gpt2Options(size), new LlamaOptions(size), new MiniCpmOptions(size) })
         {
             ModelOptions resolved = options.Resolve(5000, 128);
             ModelDimensions d = resolved.Dimensions;
