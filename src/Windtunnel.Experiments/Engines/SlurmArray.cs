@@ -35,13 +35,14 @@ public sealed partial record SlurmArray(string Name, string Folder, IReadOnlyLis
         {{string.Concat(Options.Select(option => Extra(option) + "\n"))}}
         # A step of the job, because only steps hear at once that the job is to be preempted or that its time is nearly up. A worker that
         # hears it saves, gives its run back and ends with 75, or with 143 where it had not begun; this task then goes back into Slurm's
-        # queue. After scancel it does not: that ends this script too.
+        # queue. Where Slurm ended the task, by scancel or to requeue it, that is not the script's to do.
         cpus=${SLURM_CPUS_PER_TASK:-1}
         srun --cpus-per-task="$cpus" {{string.Join(' ', Worker.Select(Quote))}} --threads "$cpus"
         code=$?
-        case $code in
-            75 | 143) scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" ;;
-        esac
+        task=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+        if [[ $code == 75 || $code == 143 ]] && [[ $(squeue --noheader --format=%T --jobs="$task") == RUNNING ]]; then
+            scontrol requeue "$task"
+        fi
         exit $code
 
         """;

@@ -31,13 +31,14 @@ public sealed class SlurmArrayTests : IDisposable
 
             # A step of the job, because only steps hear at once that the job is to be preempted or that its time is nearly up. A worker that
             # hears it saves, gives its run back and ends with 75, or with 143 where it had not begun; this task then goes back into Slurm's
-            # queue. After scancel it does not: that ends this script too.
+            # queue. Where Slurm ended the task, by scancel or to requeue it, that is not the script's to do.
             cpus=${SLURM_CPUS_PER_TASK:-1}
             srun --cpus-per-task="$cpus" windtunnel sweep worker /scratch/experiments/toy --threads "$cpus"
             code=$?
-            case $code in
-                75 | 143) scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" ;;
-            esac
+            task=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+            if [[ $code == 75 || $code == 143 ]] && [[ $(squeue --noheader --format=%T --jobs="$task") == RUNNING ]]; then
+                scontrol requeue "$task"
+            fi
             exit $code
 
             """, array.Script);
@@ -58,14 +59,16 @@ public sealed class SlurmArrayTests : IDisposable
     }
 
     [Theory]
-    [InlineData(0, "")]
-    [InlineData(2, "")]
-    [InlineData(137, "")]
-    [InlineData(75, "requeue 12_3\n")]
-    [InlineData(143, "requeue 12_3\n")]
-    public void A_task_is_requeued_when_its_worker_was_stopped_and_its_exit_code_is_the_workers(int code, string expected)
+    [InlineData(0, "RUNNING", "")]
+    [InlineData(2, "RUNNING", "")]
+    [InlineData(137, "RUNNING", "")]
+    [InlineData(75, "RUNNING", "requeue 12_3\n")]
+    [InlineData(143, "RUNNING", "requeue 12_3\n")]
+    [InlineData(75, "COMPLETING", "")]
+    [InlineData(143, "", "")]
+    public void A_task_is_requeued_when_its_worker_was_stopped_but_not_cancelled_and_its_exit_code_is_the_workers(int code, string state, string expected)
     {
-        Outcome outcome = Bash($"srun() {{ return {code}; }}; scontrol() {{ echo \"$@\"; }}", new SlurmArray("toy", _folder.Path, ["worker"], 4, []));
+        Outcome outcome = Bash($"srun() {{ return {code}; }}; squeue() {{ echo {state}; }}; scontrol() {{ echo \"$@\"; }}", new SlurmArray("toy", _folder.Path, ["worker"], 4, []));
 
         Assert.Equal(expected, outcome.Output);
         Assert.Equal(code, outcome.ExitCode);
