@@ -24,7 +24,7 @@ public sealed class ExactlyOnceTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux(), "finds its workers in /proc");
         (int runs, int workers, int kills) = s_soak ? (300, 4, 50) : (24, 3, 6);
         string rates = string.Join(", ", Enumerable.Range(1, runs).Select(i => (i * 1e-4).ToString("R", CultureInfo.InvariantCulture)));
-        string sweep = _folder.Write("toy.yaml", $$$"""
+        string sweep = _folder.Write("toy.yaml", """
             type: sweep
             name: toy
             run:
@@ -34,8 +34,8 @@ public sealed class ExactlyOnceTests : IDisposable
               validation: {every: 100%, tokens: 500}
               logging: {tensorBoard: false}
             cells: [{ratios: [0.02]}]
-            optimizers: {adamw: {start: {optimizer: {type: adamw, learningRate: 1e-4}}, grid: {optimizer.learningRate: [{{{rates}}}]}}}
-            """);
+            optimizers: {adamw: {start: {optimizer: {type: adamw, learningRate: 1e-4}}, grid: {optimizer.learningRate: [RATES]}}}
+            """.Replace("RATES", rates, StringComparison.Ordinal));
 
         Random random = new(1);
         int killed = 0;
