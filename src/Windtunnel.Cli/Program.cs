@@ -16,6 +16,7 @@ public static class Program
         SampleVerb.Command,
         RunsVerb.Command,
         SweepVerb.Command,
+        CompareVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
         PlanVerb.Command,

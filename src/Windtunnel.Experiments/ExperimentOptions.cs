@@ -6,6 +6,7 @@ namespace Windtunnel.Experiments;
 /// <param name="Name">What its folder is called.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(SweepOptions), "sweep")]
+[JsonDerivedType(typeof(ComparisonOptions), "comparison")]
 public abstract record ExperimentOptions(string Name)
 {
     /// <summary>The experiment, every setting checked.</summary>

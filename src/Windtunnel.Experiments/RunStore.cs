@@ -54,7 +54,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
         string id = IdOf(run);
         if (!_ended.TryGetValue(id, out RunOutcome? outcome))
         {
-            outcome = Load(id) ?? (run.Trunk is { } trunk && Find(trunk) is { Status: RunStatus.Diverged } end && !HasCheckpoint(trunk, run.TrunkStep) ? end : null);
+            outcome = OutcomeOf(id) ?? (run.Trunk is { } trunk && Find(trunk) is { Status: RunStatus.Diverged } end && !HasCheckpoint(trunk, run.TrunkStep) ? end : null);
             if (outcome is not null)
             {
                 _ended[id] = outcome;
@@ -138,8 +138,8 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
         }
     }
 
-    // What can't be read is no result: whoever trains the run then learns why.
-    private RunOutcome? Load(string id)
+    /// <summary>How the run in a folder ended, whatever it is of; null where it has not, or cannot be read: whoever trains it then learns why.</summary>
+    public RunOutcome? OutcomeOf(string id)
     {
         string path = Path.Combine(places.Runs, id, "run.json");
         if (!File.Exists(path))
@@ -168,13 +168,12 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
             throw new ValidationException($"{folder.Path}: has no validation loss to tune by; set data.validationFraction above 0");
         }
 
-        List<MetricsRow> rows = [.. MetricsLog.Read(folder.MetricsPath)];
-        double[] seconds = [.. rows.Select(row => row.Values.GetValueOrDefault("time/step_s")).Where(value => value > 0).Order()];
+        MetricsRow[] rows = [.. MetricsLog.Read(folder.MetricsPath)];
         Progress last = rows.Select(row => row.At).LastOrDefault();
         double loss = diverged ? double.PositiveInfinity : losses.Average();
         return new RunOutcome(
             folder.Id, record.Status, double.IsFinite(loss) ? loss : double.PositiveInfinity, diverged || bits.Length == 0 ? double.PositiveInfinity : bits.Average(),
-            last.Step, last.Tokens, last.Flops, last.WallSeconds, seconds.Length > 0 ? seconds[seconds.Length / 2] : double.NaN, record.Model?.NonEmbedding ?? 0);
+            last.Step, last.Tokens, last.Flops, last.WallSeconds, StepTime.Of(rows), record.Model?.NonEmbedding ?? 0);
 
         double[] Values(string ending) =>
         [
@@ -224,7 +223,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
 /// <param name="Tokens">Training tokens.</param>
 /// <param name="Flops">Model operations.</param>
 /// <param name="WallSeconds">All of the time it took.</param>
-/// <param name="StepSeconds">The median time of a step.</param>
+/// <param name="StepSeconds">The time of a step, as undisturbed as can be told from the run's own clock.</param>
 /// <param name="NonEmbedding">Parameters without embeddings.</param>
 public sealed record RunOutcome(
     string Id, RunStatus Status, double LossNats, double BitsPerByte, long Steps, long Tokens, double Flops, double WallSeconds, double StepSeconds,

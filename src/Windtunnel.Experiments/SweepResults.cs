@@ -1,6 +1,7 @@
 using System.Text;
 using Windtunnel.Experiments.Tuning;
 using Windtunnel.Laws;
+using Windtunnel.Runs;
 
 namespace Windtunnel.Experiments;
 
@@ -9,6 +10,11 @@ namespace Windtunnel.Experiments;
 /// <param name="Cells">In the order in which they run.</param>
 public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
 {
+    /// <summary>Everything that follows from the results so far.</summary>
+    /// <param name="find">The result of a run; null where it has none yet.</param>
+    public static SweepResults Of(Sweep sweep, Func<PlannedRun, RunOutcome?> find) =>
+        new(sweep, [.. sweep.Cells.Select(cell => CellResult.Of(cell, sweep.Seeds, find))]);
+
     // L(R) has three parameters.
     private const int BaselinePointsMin = 3;
 
@@ -38,7 +44,7 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
     public double? SpeedupInTokens(CellResult cell) =>
         double.IsFinite(cell.Mean) ? Baseline(cell.Cell.Size)?.At(cell.Cell.Ratio, cell.Mean) : null;
 
-    /// <summary>The same in time, by the median time of a step where both are equally long, else at the nearest length.</summary>
+    /// <summary>The same in time, by the time of a step (<see cref="StepTime"/>) where both are equally long, else at the nearest length.</summary>
     public double? SpeedupInTime(CellResult cell)
     {
         CellResult? baseline = Cells.Where(other => IsBaseline(other) && other.Cell.Size == cell.Cell.Size && other.BestRuns.Count > 0)
@@ -46,34 +52,38 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
         return SpeedupInTokens(cell) is { } tokens && baseline is not null ? tokens * baseline.SecondsAToken / cell.SecondsAToken : null;
     }
 
-    /// <summary>Which settings of an optimizer one value does for in all of its tuned cells; empty with fewer than two of these.</summary>
-    public IReadOnlyList<StableKeys> Stable(string optimizer)
+    /// <summary>Which settings of an arm one value does for in all of its searched cells; empty with fewer than two of these, or with ranges.</summary>
+    public IReadOnlyList<StableKeys> Stable(string arm)
     {
-        CellResult[] tuned = [.. Cells.Where(cell => cell.Cell.Optimizer == optimizer && cell.Descent.IsOptimum)];
-        return tuned.Length > 1 ? StableKeys.Of(tuned[0].Cell.Grid.Axes, [.. tuned.Select(cell => cell.Descent.ApproximatelyBest)]) : [];
+        CellResult[] searched = [.. Cells.Where(cell => cell.Cell.Arm == arm && cell.Search.IsOptimum && !cell.Cell.Grid.Axes.Any(axis => axis.IsRange))];
+        return searched.Length > 1 ? StableKeys.Of(searched[0].Cell.Grid.Axes, [.. searched.Select(cell => cell.Search.ApproximatelyBest)]) : [];
     }
 
-    /// <summary>One flat row a run; a column for every setting that any optimizer's grid has.</summary>
+    /// <summary>One flat row for each run that has ended; a column for every setting that any arm's grid has.</summary>
     public string ToCsv()
     {
         string[] keys = [.. Cells.SelectMany(cell => cell.Cell.Grid.Axes).Select(axis => axis.Key).Distinct()];
         StringBuilder csv = new();
         Line(
         [
-            "sweep", "optimizer", "size", "nonembed_params", "chinchilla", "run", "status", "seed", "best", "loss", "bits_per_byte", "steps", "tokens", "flops",
+            "sweep", "arm", "size", "nonembed_params", "chinchilla", "run", "status", "seed", "best", "loss", "bits_per_byte", "steps", "tokens", "flops",
             "wall_s", "step_s", .. keys,
         ]);
         foreach (CellResult cell in Cells)
         {
-            foreach (SweepRun run in cell.Runs)
+            Grid grid = cell.Cell.Grid;
+            foreach ((GridPoint point, ulong seed, _, RunOutcome? outcome) in cell.Runs)
             {
-                RunOutcome outcome = run.Outcome;
-                Grid grid = cell.Cell.Grid;
-                Dictionary<string, string> settings = grid.Axes.Select((axis, i) => (axis.Key, Value: grid.Value(run.Point, i).Trim('"'))).ToDictionary(pair => pair.Key, pair => pair.Value);
+                if (outcome is null)
+                {
+                    continue;
+                }
+
+                Dictionary<string, string> settings = grid.Axes.Select((axis, i) => KeyValuePair.Create(axis.Key, grid.Value(point, i).Trim('"'))).ToDictionary();
                 Line(
                 [
-                    Sweep.Name, cell.Cell.Optimizer, cell.Cell.Size, $"{outcome.NonEmbedding}", $"{cell.Cell.Ratio:r}", outcome.Id, outcome.Status.ToString().ToLowerInvariant(),
-                    $"{run.Seed}", cell.Descent.Best == run.Point ? "1" : "0", Number(outcome.LossNats), Number(outcome.BitsPerByte), $"{outcome.Steps}",
+                    Sweep.Name, cell.Cell.Arm, cell.Cell.Size, $"{outcome.NonEmbedding}", $"{cell.Cell.Ratio:r}", outcome.Id, outcome.Status.ToString().ToLowerInvariant(),
+                    $"{seed}", cell.Search.Best == point ? "1" : "0", Number(outcome.LossNats), Number(outcome.BitsPerByte), $"{outcome.Steps}",
                     $"{outcome.Tokens}", Number(outcome.Flops), Number(outcome.WallSeconds), Number(outcome.StepSeconds),
                     .. keys.Select(key => settings.GetValueOrDefault(key, "")),
                 ]);
@@ -89,41 +99,59 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
         static string Quote(string text) => text.AsSpan().ContainsAny(',', '"', '\n') ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
     }
 
-    private bool IsBaseline(CellResult cell) => cell.Cell.Optimizer == Sweep.Baseline;
+    private bool IsBaseline(CellResult cell) => cell.Cell.Arm == Sweep.Baseline;
 }
 
-/// <summary>A finished run of a sweep.</summary>
+/// <summary>A run of a sweep.</summary>
 /// <param name="Point">The configuration.</param>
 /// <param name="Seed">Its seed.</param>
-/// <param name="Outcome">How it ended.</param>
-public sealed record SweepRun(GridPoint Point, ulong Seed, RunOutcome Outcome);
+/// <param name="Run">What is to be trained.</param>
+/// <param name="Outcome">How it ended; null where it has not.</param>
+public sealed record SweepRun(GridPoint Point, ulong Seed, PlannedRun Run, RunOutcome? Outcome)
+{
+    /// <summary>Its final loss, infinite where it diverged; null where it has no result.</summary>
+    public double? Loss => Outcome?.LossNats;
+}
 
 /// <summary>What is known of a cell.</summary>
 /// <param name="Cell">Which.</param>
-/// <param name="Descent">How far its tuning is.</param>
-/// <param name="Losses">Final losses of the seed that tunes.</param>
-/// <param name="Runs">All its runs, in order.</param>
-public sealed record CellResult(Cell Cell, Descent Descent, IReadOnlyDictionary<GridPoint, double> Losses, IReadOnlyList<SweepRun> Runs)
+/// <param name="Search">How far its search is.</param>
+/// <param name="Runs">All that the search has wanted so far, in order, then its best with the other seeds.</param>
+public sealed record CellResult(Cell Cell, SearchState Search, IReadOnlyList<SweepRun> Runs)
 {
+    /// <summary>Replays the cell's search; once that has ended, its best is wanted with the other seeds.</summary>
+    public static CellResult Of(Cell cell, IReadOnlyList<ulong> seeds, Func<PlannedRun, RunOutcome?> find)
+    {
+        Dictionary<GridPoint, SweepRun> searched = [];
+        SearchReplay replay = cell.Search.Replay(point => (searched[point] = Run(point, seeds[0])).Loss);
+        IEnumerable<SweepRun> repeated = replay.State is { Best: { } best, Missing.Count: 0 } ? seeds.Skip(1).Select(seed => Run(best, seed)) : [];
+        return new CellResult(cell, replay.State, [.. replay.Wanted.Select(point => searched[point]), .. repeated]);
+
+        SweepRun Run(GridPoint point, ulong seed)
+        {
+            PlannedRun run = cell.Run(point, seed);
+            return new SweepRun(point, seed, run, find(run));
+        }
+    }
+
     /// <summary>The runs of the best configuration, one a seed, without those that diverged.</summary>
     public IReadOnlyList<SweepRun> BestRuns { get; } =
-        [.. Runs.Where(run => Descent.Best is { } best && run.Point == best && double.IsFinite(run.Outcome.LossNats))];
+        [.. Runs.Where(run => Search.Best is { } best && run.Point == best && run.Loss is { } loss && double.IsFinite(loss))];
+
+    /// <summary>How many runs diverged: results, but in no mean.</summary>
+    public int Diverged => Runs.Count(run => run.Outcome?.Status == RunStatus.Diverged);
+
+    /// <summary>How many runs are wanted and have no result.</summary>
+    public int Missing => Runs.Count(run => run.Loss is null);
 
     /// <summary>The mean final loss of the best configuration over its seeds.</summary>
-    public double Mean => BestRuns.Count > 0 ? BestRuns.Average(run => run.Outcome.LossNats) : double.NaN;
+    public double Mean => BestRuns.Count > 0 ? BestRuns.Average(run => run.Loss!.Value) : double.NaN;
 
     /// <summary>The standard deviation of a run over seeds; not a number with fewer than two.</summary>
     public double Deviation => BestRuns.Count > 1
-        ? Math.Sqrt(BestRuns.Sum(run => Math.Pow(run.Outcome.LossNats - Mean, 2)) / (BestRuns.Count - 1))
+        ? Math.Sqrt(BestRuns.Sum(run => Math.Pow(run.Loss!.Value - Mean, 2)) / (BestRuns.Count - 1))
         : double.NaN;
 
-    /// <summary>The median seconds that a training token takes the best configuration, over its runs.</summary>
-    public double SecondsAToken
-    {
-        get
-        {
-            double[] each = [.. BestRuns.Select(run => run.Outcome.StepSeconds * run.Outcome.Steps / run.Outcome.Tokens).Order()];
-            return each.Length > 0 ? each[each.Length / 2] : double.NaN;
-        }
-    }
+    /// <summary>The least seconds that a training token takes the best configuration: what disturbs a run only ever makes it slower.</summary>
+    public double SecondsAToken => BestRuns.Select(run => run.Outcome!.StepSeconds * run.Outcome.Steps / run.Outcome.Tokens).DefaultIfEmpty(double.NaN).Min();
 }

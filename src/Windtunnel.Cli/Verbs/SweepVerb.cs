@@ -126,7 +126,7 @@ internal static class SweepVerb
         {
             if (slurm is null)
             {
-                TuneReport.WritePlan(sweep);
+                SweepReport.WritePlan(sweep);
             }
             else
             {
@@ -234,9 +234,9 @@ internal static class SweepVerb
 
     private static void ShowResults(ExperimentFolder folder, ExperimentSession session, Sweep sweep)
     {
-        SweepResults results = sweep.Results(session.Store.Find);
+        SweepResults results = SweepResults.Of(sweep, session.Store.Find);
         AtomicFile.WriteText(folder.ResultsPath, results.ToCsv());
-        TuneReport.Write(results);
+        SweepReport.Write(results);
         Console.WriteLine($"written: {Path.GetRelativePath(Environment.CurrentDirectory, folder.ResultsPath)}");
     }
 

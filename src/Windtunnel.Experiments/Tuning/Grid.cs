@@ -5,7 +5,11 @@ namespace Windtunnel.Experiments.Tuning;
 /// <summary>The values that a setting may take.</summary>
 /// <param name="Key">The dotted path of the setting, such as <c>optimizer.learningRate</c>.</param>
 /// <param name="Values">As an override writes them; two or more make it worth tuning.</param>
-public sealed record Axis(string Key, IReadOnlyList<string> Values);
+public sealed record Axis(string Key, IReadOnlyList<string> Values)
+{
+    /// <summary>Whether the values were drawn from a range: the first for the first point of a sample, and so on.</summary>
+    public bool IsRange { get; init; }
+}
 
 /// <summary>A discrete grid of settings; a point of it takes one value of each axis.</summary>
 public sealed class Grid
@@ -21,7 +25,7 @@ public sealed class Grid
         (Axes, _exists) = (axes, exists);
         foreach ((int index, Axis axis) in axes.Index())
         {
-            if (axis.Values.Count == 0 || axis.Values.Distinct().Count() < axis.Values.Count || axes.Take(index).Any(other => other.Key == axis.Key))
+            if (axis.Values.Count == 0 || (!axis.IsRange && axis.Values.Distinct().Count() < axis.Values.Count) || axes.Take(index).Any(other => other.Key == axis.Key))
             {
                 throw new ValidationException($"{axis.Key}: needs one axis, with one value or more, each of them once");
             }
@@ -31,11 +35,50 @@ public sealed class Grid
     /// <summary>The settings, in the order of a point's indices.</summary>
     public IReadOnlyList<Axis> Axes { get; }
 
-    /// <summary>Points, impossible ones included.</summary>
-    public long Count => Axes.Aggregate(1L, (count, axis) => checked(count * axis.Values.Count));
+    /// <summary>Points, impossible ones included; at most 2^62.</summary>
+    public long Count => Product(Axes);
+
+    /// <summary>The same without the axes that are ranges.</summary>
+    internal long ListCount => Product(Axes.Where(axis => !axis.IsRange));
 
     /// <summary>Whether a point is a configuration.</summary>
     public bool Contains(GridPoint point) => _exists?.Invoke(point) ?? true;
+
+    /// <summary>Every point in order, impossible ones included.</summary>
+    public IEnumerable<GridPoint> Points()
+    {
+        int[] indices = new int[Axes.Count];
+        int axis;
+        do
+        {
+            yield return new GridPoint([.. indices]);
+            for (axis = indices.Length - 1; axis >= 0 && ++indices[axis] == Axes[axis].Values.Count; axis--)
+            {
+                indices[axis] = 0;
+            }
+        }
+        while (axis >= 0);
+    }
+
+    /// <summary>The point of a number below <see cref="ListCount"/>, with the same value of each range.</summary>
+    internal GridPoint PointAt(long index, int range)
+    {
+        int[] indices = new int[Axes.Count];
+        for (int axis = indices.Length - 1; axis >= 0; axis--)
+        {
+            if (Axes[axis].IsRange)
+            {
+                indices[axis] = range;
+            }
+            else
+            {
+                (index, long value) = Math.DivRem(index, Axes[axis].Values.Count);
+                indices[axis] = (int)value;
+            }
+        }
+
+        return new GridPoint(indices);
+    }
 
     /// <summary>The configurations that differ from a point in one setting, in the order of axes and of their values.</summary>
     public IEnumerable<GridPoint> Neighbours(GridPoint point) =>
@@ -54,6 +97,9 @@ public sealed class Grid
 
     /// <summary>A point for people: the last names of its settings with their values.</summary>
     public string Describe(GridPoint point) => string.Join(' ', Axes.Select((axis, i) => $"{axis.Key[(axis.Key.LastIndexOf('.') + 1)..]}={axis.Values[point[i]]}"));
+
+    private static long Product(IEnumerable<Axis> axes) =>
+        (long)Int128.Min(1L << 62, axes.Aggregate(Int128.One, (count, axis) => Int128.Min(1L << 62, count * axis.Values.Count)));
 }
 
 /// <summary>An index into each axis of a grid; points order like words.</summary>

@@ -28,7 +28,7 @@ public sealed class SweepVerbTests : IDisposable
             run: run.yaml
             cells: [{ratios: [0.03]}]
             seeds: [1, 2]
-            optimizers:
+            arms:
               adamw:
                 start: {optimizer: {type: adamw, learningRate: 1e-2}}
                 grid: {optimizer.learningRate: [1e-2, 3e-2]}

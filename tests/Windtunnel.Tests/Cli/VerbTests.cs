@@ -31,6 +31,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("isoflop")]
     [InlineData("optimizers")]
     [InlineData("sweep")]
+    [InlineData("compare")]
     [InlineData("sweep", "run")]
     [InlineData("sweep", "status")]
     [InlineData("sweep", "results")]

@@ -1,5 +1,6 @@
 using Windtunnel.Experiments;
 using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
 using Windtunnel.Training;
 
 namespace Windtunnel.Tests.Experiments;
@@ -10,12 +11,12 @@ public sealed class SweepResultsTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly Sweep _sweep;
 
-    public SweepResultsTests() => _sweep = Sweep.Load(_folder.Write("sweep.yaml", """
+    public SweepResultsTests() => _sweep = Load("""
         type: sweep
         run: {model: {type: llama}, training: {sequenceLength: 64, batchSize: 4}}
         cells: [{size: 20k, ratios: [1, 2]}]
         seeds: [1, 2, 3]
-        optimizers:
+        arms:
           adamw:
             cells: [{size: 20k, ratios: [1, 2, 4]}]
             start: {optimizer: {type: adamw, learningRate: 1e-3}}
@@ -23,72 +24,110 @@ public sealed class SweepResultsTests : IDisposable
           muon:
             start: {optimizer: {type: muon, learningRate: 1e-3}}
             grid: {optimizer.learningRate: [1e-3, 2e-3, 4e-3, 8e-3]}
-        """));
+        """);
 
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void Tunes_each_cell_and_repeats_its_best_with_the_other_seeds()
+    public void Searches_each_cell_and_repeats_its_best_with_the_other_seeds()
     {
-        List<RunConfig> trained = [];
-        SweepResults results = _sweep.Results(run => Record(trained, run.Config));
+        SweepResults results = Run(_sweep, Landscape);
 
-        Assert.All(results.Cells, cell => Assert.True(cell.Descent.IsOptimum));
+        Assert.All(results.Cells, cell => Assert.True(cell.Search.IsOptimum));
         Assert.All(results.Cells, cell => Assert.Equal([1ul, 2, 3], cell.BestRuns.Select(run => run.Seed)));
-        Assert.All(results.Cells, cell => Assert.Equal(4e-3, cell.Cell.Config(cell.Descent.Best!.Value).Optimizer.LearningRate));
-        Assert.Equal(results.Cells.Sum(cell => cell.Runs.Count), trained.Count);
-        Assert.Equal(trained.Count, trained.Select(config => config.Fingerprint()).Distinct().Count());
+        Assert.All(results.Cells, cell => Assert.Equal(4e-3, cell.Cell.Run(cell.Search.Best!.Value).Config.Optimizer.LearningRate));
+        Assert.All(results.Cells, cell => Assert.Equal(0, cell.Missing));
+        PlannedRun[] runs = [.. results.Cells.SelectMany(cell => cell.Runs).Select(run => run.Run)];
+        Assert.Equal(runs, _sweep.Plan(run => Landscape(run.Config)));
+        Assert.Equal(runs.Length, runs.Select(run => run.Config.Fingerprint()).Distinct().Count());
     }
 
     [Fact]
-    public void What_is_planned_follows_from_what_has_run_and_ends_with_the_same_results_however_many_run_at_once()
+    public void The_plan_follows_from_the_results_alone_whatever_runs_first()
     {
-        string whole = _sweep.Results(run => Landscape(run.Config)).ToCsv();
-        foreach (int atOnce in (int[])[1, 3, 1000])
+        string whole = Run(_sweep, Landscape).ToCsv();
+        for (uint order = 1; order < 6; order++)
         {
-            Dictionary<PlannedRun, RunOutcome> ended = [];
-            PlannedRun[] next;
-            while ((next = [.. _sweep.Plan(ended.GetValueOrDefault).Where(run => !ended.ContainsKey(run)).Take(atOnce)]).Length > 0)
+            Dictionary<PlannedRun, RunOutcome> store = [];
+            PlannedRun[] open;
+            while ((open = [.. _sweep.Plan(store.GetValueOrDefault).Where(run => !store.ContainsKey(run))]).Length > 0)
             {
-                Array.ForEach(next, run => ended.Add(run, Landscape(run.Config)));
+                PlannedRun next = open[order * 7919 % open.Length];
+                store[next] = Landscape(next.Config);
             }
 
-            Assert.Equal(whole.Count(c => c == '\n') - 1, ended.Count);
-            Assert.Equal(whole, _sweep.Results(ended.GetValueOrDefault).ToCsv());
+            Assert.Equal(whole, SweepResults.Of(_sweep, store.GetValueOrDefault).ToCsv());
+            Assert.Equal(whole.Count(c => c == '\n') - 1, store.Count);
         }
+    }
+
+    [Fact]
+    public void A_run_without_a_result_is_in_no_mean_and_holds_its_own_search_up()
+    {
+        bool Fails(RunConfig config) => config is { Optimizer: Windtunnel.Training.Optimizers.MuonOptions, Seed: 2 } or { Optimizer: Windtunnel.Training.Optimizers.AdamWOptions, Optimizer.LearningRate: 8e-3 };
+
+        SweepResults results = Run(_sweep, config => Fails(config) ? null : Landscape(config));
+
+        Assert.All(results.Cells.Where(cell => cell.Cell.Arm == "adamw"), cell => Assert.False(cell.Search.IsOptimum));
+        Assert.All(results.Cells.Where(cell => cell.Cell.Arm == "muon"), cell => Assert.Equal([1ul, 3], cell.BestRuns.Select(run => run.Seed)));
+        Assert.All(results.Cells, cell => Assert.Equal(1, cell.Missing));
+    }
+
+    [Theory]
+    [InlineData("grid")]
+    [InlineData("{type: random, runs: 5, seed: 3}")]
+    public void A_grid_and_a_sample_are_searched_and_their_best_is_repeated(string search)
+    {
+        Sweep sweep = Load($$$"""
+            type: sweep
+            search: {{{search}}}
+            run: {model: {type: llama, size: 20k}, training: {sequenceLength: 64, batchSize: 4}}
+            seeds: [1, 2, 3]
+            grid: {optimizer.learningRate: [1e-3, 2e-3, 4e-3, 8e-3], optimizer.weightDecay: [0.1, 0.2]}
+            """);
+
+        CellResult cell = Assert.Single(Run(sweep, Landscape).Cells);
+
+        int points = search == "grid" ? 8 : 5;
+        Assert.Equal(points, sweep.Plan(_ => null).Count);
+        Assert.Equal(points + 2, cell.Runs.Count);
+        double best = cell.Runs.Where(run => run.Seed == 1).Min(run => run.Loss!.Value);
+        Assert.Equal(best, cell.BestRuns[0].Loss);
+        Assert.Equal([1ul, 2, 3], cell.BestRuns.Select(run => run.Seed));
+        Assert.True(cell.Search.IsOptimum);
     }
 
     [Fact]
     public void Speedups_are_the_tokens_and_the_time_that_the_tuned_baseline_needs_for_the_same_loss()
     {
-        SweepResults results = _sweep.Results(run => Landscape(run.Config));
+        SweepResults results = Run(_sweep, Landscape);
 
         // Muon has the loss that AdamW has with 1.5 times the tokens, and its steps take 1.2 times as long.
-        Assert.Equal(2, results.Cells.Count(cell => cell.Cell.Optimizer == "muon"));
-        Assert.All(results.Cells.Where(cell => cell.Cell.Optimizer == "muon"), cell =>
+        Assert.Equal(2, results.Cells.Count(cell => cell.Cell.Arm == "muon"));
+        Assert.All(results.Cells.Where(cell => cell.Cell.Arm == "muon"), cell =>
         {
             Assert.Equal(1.5, results.SpeedupInTokens(cell)!.Value, 1e-3);
             Assert.Equal(1.25, results.SpeedupInTime(cell)!.Value, 1e-3);
         });
-        Assert.All(results.Cells.Where(cell => cell.Cell.Optimizer == "adamw"), cell => Assert.Equal(1, results.SpeedupInTokens(cell)!.Value, 1e-3));
+        Assert.All(results.Cells.Where(cell => cell.Cell.Arm == "adamw"), cell => Assert.Equal(1, results.SpeedupInTokens(cell)!.Value, 1e-3));
         Assert.Null(results.Baseline("50k"));
     }
 
     [Fact]
     public void The_noise_is_the_deviation_over_seeds_pooled()
     {
-        SweepResults results = _sweep.Results(run => Landscape(run.Config));
+        SweepResults results = Run(_sweep, Landscape);
 
         // Seeds 1, 2 and 3 are 0.001 apart.
         Assert.Equal(1e-3, results.NoiseNats, 1e-9);
         Assert.All(results.Cells, cell => Assert.Equal(1e-3, cell.Deviation, 1e-9));
-        Assert.True(double.IsNaN(_sweep.Results(run => run.Config.Seed == 1 ? Landscape(run.Config) : null).NoiseNats));
+        Assert.True(double.IsNaN(Run(_sweep, config => config.Seed == 1 ? Landscape(config) : null).NoiseNats));
     }
 
     [Fact]
     public void A_value_good_in_every_cell_makes_a_setting_stable()
     {
-        SweepResults results = _sweep.Results(run => Landscape(run.Config));
+        SweepResults results = Run(_sweep, Landscape);
 
         Assert.Equal([("optimizer.learningRate", true), ("optimizer.weightDecay", true)], results.Stable("adamw").Select(key => (key.Key, key.IsStable)));
         Assert.Equal(["0.004"], results.Stable("adamw")[0].Values);
@@ -98,11 +137,11 @@ public sealed class SweepResultsTests : IDisposable
     [Fact]
     public void The_table_has_a_row_for_each_run_and_a_column_for_each_setting()
     {
-        SweepResults results = _sweep.Results(run => run.Config.Optimizer.LearningRate == 8e-3 ? Diverged : Landscape(run.Config));
+        SweepResults results = Run(_sweep, config => config.Optimizer.LearningRate == 8e-3 ? Diverged : Landscape(config));
         string[][] lines = [.. results.ToCsv().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(','))];
 
         Assert.Equal(
-            "sweep optimizer size nonembed_params chinchilla run status seed best loss bits_per_byte steps tokens flops wall_s step_s optimizer.learningRate optimizer.weightDecay",
+            "sweep arm size nonembed_params chinchilla run status seed best loss bits_per_byte steps tokens flops wall_s step_s optimizer.learningRate optimizer.weightDecay",
             string.Join(' ', lines[0]));
         Assert.All(lines, line => Assert.Equal(lines[0].Length, line.Length));
         Assert.Equal(results.Cells.Sum(cell => cell.Runs.Count) + 1, lines.Length);
@@ -114,11 +153,13 @@ public sealed class SweepResultsTests : IDisposable
 
     private static RunOutcome Diverged { get; } = new("x", RunStatus.Diverged, double.PositiveInfinity, double.PositiveInfinity, 1, 256, 1, 1, 1, 20_000);
 
-    private static RunOutcome Record(List<RunConfig> trained, RunConfig config)
+    private Sweep Load(string text)
     {
-        trained.Add(config);
-        return Landscape(config);
+        string path = _folder.Write("sweep.yaml", text);
+        return (Sweep)ConfigFile.Load<ExperimentOptions>(path).Build(path);
     }
+
+    private static SweepResults Run(Sweep sweep, Func<RunConfig, RunOutcome?> train) => SweepResults.Of(sweep, run => train(run.Config));
 
     // L(R) = 0.5 R^-0.5 + 3 at the best rate, 4e-3, for seed 2.
     private static RunOutcome Landscape(RunConfig config)

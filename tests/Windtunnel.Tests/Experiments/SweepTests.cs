@@ -1,6 +1,8 @@
 using System.ComponentModel.DataAnnotations;
 using System.Runtime.CompilerServices;
 using Windtunnel.Experiments;
+using Windtunnel.Experiments.Tuning;
+using Windtunnel.Runs.Config;
 using Windtunnel.Training;
 using Windtunnel.Training.Optimizers;
 using Windtunnel.Training.Schedules;
@@ -13,12 +15,12 @@ public sealed class SweepTests : IDisposable
     private const string Two = """
         run: {model: {type: llama}, training: {sequenceLength: 64, batchSize: 4}}
         cells: [{size: 20k, ratios: [1, 0.5]}]
-        optimizers:
+        arms:
           muon:
             start: {optimizer: {type: muon, learningRate: 2e-2}}
             grid: {optimizer.learningRate: [1e-2, 2e-2]}
           adamw:
-            cells: [{size: 20k, ratios: [2, 1]}, {size: 50k}]
+            cells: [{size: 20k, ratios: [2, 1]}, {size: 50k, ratios: [1]}]
             start: {optimizer: {type: adamw, preset: study}, schedule: {type: cosine, warmup: 20}}
             grid:
               optimizer.learningRate: [4e-3, 8e-3]
@@ -45,7 +47,7 @@ public sealed class SweepTests : IDisposable
     public void A_point_is_a_run_of_twenty_tokens_a_parameter_times_the_ratio()
     {
         Cell cell = Load(Two).Cells[1];
-        RunConfig config = cell.Config(cell.Start.With(0, 0).With(1, 0).With(2, 1), seed: 6);
+        RunConfig config = cell.Run(cell.Start.With(0, 0).With(1, 0).With(2, 1), seed: 6).Config;
 
         long parameters = cell.Resolve(cell.Start).Model.Count().NonEmbedding;
         Assert.Equal(2 * 20 * parameters, config.Training.Length.Value);
@@ -73,31 +75,42 @@ public sealed class SweepTests : IDisposable
         Sweep sweep = Load("""
             run: base.yaml
             overrides: [training.batchSize=2]
-            optimizers: {lion: {start: {optimizer: lion}}}
+            arms: {lion: {start: {optimizer: lion}}}
             """);
 
-        RunConfig config = sweep.Cells[0].Config(sweep.Cells[0].Start);
+        RunConfig config = sweep.Cells[0].Run(sweep.Cells[0].Start).Config;
         Assert.Equal((32, 2), (config.Training.SequenceLength, config.Training.BatchSize));
         Assert.Equal(new LionOptions(), config.Optimizer);
         Assert.Equal("lion", sweep.Baseline);
     }
 
     [Theory]
-    [InlineData("optimizers: {}", "what is to be tuned?")]
-    [InlineData("optimisers: {a: {}}", "did you mean optimizers?")]
-    [InlineData("optimizers: {a: {}}\nbaseline: b", "'b' is none of a")]
-    [InlineData("optimizers: {a: {}}\nseeds: [1, 1]", "seeds must be different ones")]
-    [InlineData("optimizers: {a: {}}\ntolerance: -1", "tolerance -1 must be at least 0")]
-    [InlineData("optimizers: {a: {}}\nname: ../up", "name '../up'")]
-    [InlineData("optimizers: {a: {}}\nrun: [1]", "run must be settings of a run")]
-    [InlineData("optimizers: {a: {}}\nrun: no.yaml", "no such file")]
-    [InlineData("optimizers: {a: {}}\ncells: [{ratios: [0]}]", "ratio 0 must be positive")]
-    [InlineData("optimizers: {a: {}}\ncells: [{size: big}]", "'big' is neither")]
-    [InlineData("optimizers: {a: {start: {optimizer: adamx}}}", "optimizers.a")]
-    [InlineData("optimizers: {a: {grid: {optimizer.beta9: [1]}}}", "optimizer.beta9 is not a setting")]
-    [InlineData("optimizers: {a: {grid: {optimizer.beta2: [0.5, 0.6]}}}", "grid.optimizer.beta2: none of 0.5, 0.6 is the start's")]
-    [InlineData("optimizers: {a: {grid: {optimizer.beta2: [0.95, 1]}}}", "optimizer.beta2: 1 must be")]
-    [InlineData("optimizers: {a: {grid: {optimizer.beta2: [0.95, 0.95]}}}", "each of them once")]
+    [InlineData("arms: {}", "what is to be searched?")]
+    [InlineData("arm: {a: {}}", "did you mean arms?")]
+    [InlineData("arms: {a: {}}\nbaseline: b", "'b' is none of a")]
+    [InlineData("arms: {a: {}}\nseeds: [1, 1]", "seeds must be different ones")]
+    [InlineData("arms: {a: {}}\nsearch: {type: descent, tolerance: -1}", "search.tolerance: -1 must be at least 0")]
+    [InlineData("arms: {a: {}}\nsearch: {type: descent, runsMax: 0}", "search.runsMax: 0 must be at least 1")]
+    [InlineData("arms: {a: {}}\nsearch: {type: random, runs: 0}", "search.runs: 0 must lie between 1 and 10,000")]
+    [InlineData("arms: {a: {}}\nsearch: annealing", "choose one of descent, grid, random")]
+    [InlineData("seeds: [1]", "which settings are to be searched?")]
+    [InlineData("grid: {optimizer.beta2: 0.5}", "grid.optimizer.beta2: must be a list of values")]
+    [InlineData("grid: {optimizer.beta2: {from: 0.9, to: 0.99}}", "a range is for search: random")]
+    [InlineData("search: random\ngrid: {optimizer.learningRate: {from: 0, to: 1, scale: log}}", "above 0 on a log scale")]
+    [InlineData("search: random\ngrid: {optimizer.learningRate: {from: 2, to: 1}}", "from a smaller number to a larger one")]
+    [InlineData("search: random\ngrid: {optimizer.learningRate: {form: 2}}", "did you mean from?")]
+    [InlineData("search: grid\ngrid: {optimizer.beta2: [0.5, 1]}", "optimizer.beta2: 1 must be")]
+    [InlineData("search: grid\ngrid: {optimizer.eps: [1]}", "optimizer.eps is not a setting")]
+    [InlineData("arms: {a: {}}\nname: ../up", "name '../up'")]
+    [InlineData("arms: {a: {}}\nrun: [1]", "run must be settings of a run")]
+    [InlineData("arms: {a: {}}\nrun: no.yaml", "no such file")]
+    [InlineData("arms: {a: {}}\ncells: [{ratios: [0]}]", "ratio 0 must be positive")]
+    [InlineData("arms: {a: {}}\ncells: [{size: big}]", "'big' is neither")]
+    [InlineData("arms: {a: {start: {optimizer: adamx}}}", "arms.a")]
+    [InlineData("arms: {a: {grid: {optimizer.beta9: [1]}}}", "optimizer.beta9 is not a setting")]
+    [InlineData("arms: {a: {grid: {optimizer.beta2: [0.5, 0.6]}}}", "grid.optimizer.beta2: none of 0.5, 0.6 is the start's")]
+    [InlineData("arms: {a: {grid: {optimizer.beta2: [0.95, 1]}}}", "optimizer.beta2: 1 must be")]
+    [InlineData("arms: {a: {grid: {optimizer.beta2: [0.95, 0.95]}}}", "each of them once")]
     public void What_makes_no_sense_is_one_clear_line(string text, string problem)
     {
         ValidationException error = Assert.Throws<ValidationException>(() => Load(text));
@@ -107,10 +120,10 @@ public sealed class SweepTests : IDisposable
     }
 
     [Theory]
-    [MemberData(nameof(Shipped))]
+    [MemberData(nameof(Names))]
     public void Every_shipped_sweep_loads(string name)
     {
-        Sweep sweep = Sweep.Load(Path.Combine(Configs, name));
+        Sweep sweep = Shipped(name);
 
         Assert.Equal(Path.GetFileNameWithoutExtension(name), sweep.Name);
         Assert.All(sweep.Cells, cell => Assert.True(cell.Grid.Count > 1));
@@ -119,11 +132,11 @@ public sealed class SweepTests : IDisposable
     [Fact]
     public void The_study_s_grids_are_those_of_its_eleven_optimizers_in_its_six_cells()
     {
-        Sweep sweep = Sweep.Load(Path.Combine(Configs, "study-phase-1.yaml"));
+        Sweep sweep = Shipped("study-phase-1.yaml");
 
         Assert.Equal(
             ["adam-mini", "adamw", "cautious", "kron", "lion", "mars", "muon", "nadamw", "scion", "soap", "sophia"],
-            sweep.Cells.Select(cell => cell.Optimizer).Distinct().Order(StringComparer.Ordinal));
+            sweep.Cells.Select(cell => cell.Arm).Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(11 * 6, sweep.Cells.Count);
         Cell adamW = sweep.Cells[0];
         Assert.Equal(4 * 3 * 3 * 3 * 4 * 3 * 4 * 4, adamW.Grid.Count);
@@ -134,20 +147,69 @@ public sealed class SweepTests : IDisposable
     [Fact]
     public void The_small_study_tunes_every_registered_optimizer()
     {
-        Sweep sweep = Sweep.Load(Path.Combine(Configs, "dotnet-docs-optimizers.yaml"));
+        Sweep sweep = Shipped("dotnet-docs-optimizers.yaml");
 
         Assert.Equal(
             Windtunnel.Cli.Verbs.OptimizersVerb.Registered.Keys.Order(StringComparer.Ordinal),
-            sweep.Cells.Select(cell => cell.Optimizer).Distinct().Order(StringComparer.Ordinal));
+            sweep.Cells.Select(cell => cell.Arm).Distinct().Order(StringComparer.Ordinal));
         Assert.Equal([1, 2, 4], sweep.Cells.Take(3).Select(cell => cell.Ratio));
         Assert.All(sweep.Cells, cell => Assert.InRange(cell.Resolve(cell.Start).Model.Count().NonEmbedding, 140_000, 160_000));
     }
 
-    public static TheoryData<string> Shipped() => [.. Directory.GetFiles(Configs, "*.yaml").Select(path => Path.GetFileName(path)!)];
+    // A change here trains every finished run of the study again: runs are found by these.
+    [Theory]
+    [InlineData(0, 0.005, 0.1, 1, "bdc8c61f39745f8bfae18daadf2123dbae013fa1bab7c0f091ec5d46ed4920d7")]
+    [InlineData(1, 0.01, 0.1, 1, "3b2f419e0508aab646cd18345af31668d613ef1066c1578b8be6287d81673b83")]
+    [InlineData(0, 0.005, 0.1, 2, "44154e5e87f74c2243c354abc99cb17076a6ff0cd13bec721e1934d1f8fdc66f")]
+    public void The_runs_of_the_small_study_stay_what_they_are(int cell, double rate, double decay, ulong seed, string fingerprint)
+    {
+        Cell adamW = Shipped("dotnet-docs-optimizers.yaml").Cells[cell];
+        GridPoint point = adamW.Grid.Points().Single(point => adamW.Run(point).Config.Optimizer is { } optimizer && (optimizer.LearningRate, optimizer.WeightDecay) == (rate, decay));
+
+        Assert.Equal(fingerprint, adamW.Run(point, seed).Config.Resolve(512).Fingerprint());
+    }
+
+    [Fact]
+    public void A_sweep_without_arms_searches_the_run_itself_and_gives_every_batch_as_many_tokens()
+    {
+        Sweep sweep = Load("""
+            run: {model: {type: llama, size: 20k}, training: {length: 100, sequenceLength: 32, batchSize: 8}}
+            search: grid
+            grid: {training.batchSize: [4, 8, 16], optimizer.learningRate: [1e-3, 2e-3]}
+            """);
+
+        Cell cell = Assert.Single(sweep.Cells);
+        RunConfig[] runs = [.. sweep.Plan(_ => null).Select(run => run.Config)];
+        Assert.Equal([(4, 1e-3), (4, 2e-3), (8, 1e-3), (8, 2e-3), (16, 1e-3), (16, 2e-3)], runs.Select(run => (run.Training.BatchSize, run.Optimizer.LearningRate)));
+        Assert.All(runs, run => Assert.Equal(25_600, run.TotalSteps * run.Training.TokensAStep));
+        Assert.Equal([200, 200, 100, 100, 50, 50], runs.Select(run => run.TotalSteps));
+        Assert.Equal(25_600 / 20.0 / cell.Resolve(cell.Start).Model.Count().NonEmbedding, cell.Ratio, 1e-9);
+        Assert.Equal($"{cell.Ratio:0.###}x", cell.ToString());
+    }
+
+    [Fact]
+    public void The_arms_share_the_sweep_s_grid_unless_they_have_their_own()
+    {
+        Sweep sweep = Load("""
+            search: grid
+            grid: {optimizer.learningRate: [1e-3, 2e-3, 4e-3]}
+            arms:
+              adamw: {start: {optimizer: adamw}}
+              lion: {start: {optimizer: lion}, grid: {optimizer.learningRate: [1e-4, 2e-4]}}
+            """);
+
+        Assert.Equal([("adamw", 3L), ("lion", 2L)], sweep.Cells.Select(cell => (cell.Arm, cell.Grid.Count)));
+    }
+
+    public static TheoryData<string> Names() => [.. Directory.GetFiles(Configs, "*.yaml").Select(path => Path.GetFileName(path)!)];
+
+    private static Sweep Shipped(string name) => At(Path.Combine(Configs, name));
+
+    private static Sweep At(string path) => (Sweep)ConfigFile.Load<ExperimentOptions>(path).Build(path);
 
     private static string Configs => Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", "..", "..", "configs", "sweeps");
 
     private static string ThisFile([CallerFilePath] string path = "") => path;
 
-    private Sweep Load(string text) => Sweep.Load(_folder.Write("sweep.yaml", $"type: sweep\n{text}"));
+    private Sweep Load(string text) => At(_folder.Write("sweep.yaml", $"type: sweep\n{text}"));
 }

@@ -27,15 +27,11 @@ public sealed class SlurmTests : IDisposable
               threads: 1
               data: {corpus: {type: synthetic, documents: 200, vocabularySize: 50}, tokenizer: bytes}
               model: {type: llama, layers: 1, width: 32, heads: 2, feedForward: 64}
-              training: {sequenceLength: 64, batchSize: 8}
+              training: {length: 1000, sequenceLength: 64, batchSize: 8}
               validation: {every: 100%, tokens: 1000}
               logging: {every: 1, tensorBoard: false}
-            cells: [{ratios: [2.5]}]
-            seeds: [1]
-            optimizers:
-              adamw:
-                start: {optimizer: {type: adamw, learningRate: 1e-2}}
-                grid: {optimizer.learningRate: [1e-2, 2e-2, 4e-2]}
+            search: grid
+            grid: {optimizer.learningRate: [3e-3, 1e-2, 3e-2]}
             """);
         Sweep("here", "run", sweep, "--workers", "2").AssertSucceeds();
 

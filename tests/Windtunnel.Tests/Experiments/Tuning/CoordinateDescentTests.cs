@@ -29,9 +29,9 @@ public sealed class CoordinateDescentTests
         {
             Grid grid = GridOf(4, 3, 5, 2);
             Func<GridPoint, double> loss = Rough(seed);
-            Dictionary<GridPoint, double> losses = [];
-            GridPoint start = new(1, 1, 2, 0);
-            Descent end = new CoordinateDescent(grid, start, tolerance).Run((_, point) => !losses.ContainsKey(point) ? loss(point) : throw new InvalidOperationException("run twice"), losses);
+            HashSet<GridPoint> seen = [];
+            (Descent end, IReadOnlyDictionary<GridPoint, double> losses) = Run(
+                new CoordinateDescent(grid, new GridPoint(1, 1, 2, 0), tolerance), point => seen.Add(point) ? loss(point) : throw new InvalidOperationException("run twice"));
 
             Assert.True(end.IsOptimum);
             Assert.Empty(end.Missing);
@@ -49,9 +49,8 @@ public sealed class CoordinateDescentTests
         for (uint seed = 0; seed < 60; seed++)
         {
             double[][] parts = [.. new[] { 5, 4, 6, 3 }.Select((count, axis) => Enumerable.Range(0, count).Select(i => Uniform(seed, axis, i)).ToArray())];
-            Dictionary<GridPoint, double> losses = [];
-            Descent end = new CoordinateDescent(GridOf(5, 4, 6, 3), new GridPoint(0, 0, 0, 0), tolerance: 0)
-                .Run((_, point) => parts.Index().Sum(part => part.Item[point[part.Index]]), losses);
+            (Descent end, IReadOnlyDictionary<GridPoint, double> losses) = Run(
+                new CoordinateDescent(GridOf(5, 4, 6, 3), new GridPoint(0, 0, 0, 0), tolerance: 0), point => parts.Index().Sum(part => part.Item[point[part.Index]]));
 
             Assert.Equal(parts.Sum(part => part.Min()), losses[end.Best!.Value], 1e-12);
             Assert.InRange(losses.Count, 15, 90);
@@ -61,8 +60,7 @@ public sealed class CoordinateDescentTests
     [Fact]
     public void Stays_in_a_valley_that_only_two_changes_at_once_lead_out_of()
     {
-        Dictionary<GridPoint, double> losses = [];
-        Descent end = new CoordinateDescent(GridOf(5, 5), new GridPoint(0, 0)).Run((_, point) => point[0] == point[1] ? 3 - (0.1 * point[0]) : 4, losses);
+        (Descent end, IReadOnlyDictionary<GridPoint, double> losses) = Run(new CoordinateDescent(GridOf(5, 5), new GridPoint(0, 0)), point => point[0] == point[1] ? 3 - (0.1 * point[0]) : 4);
 
         Assert.Equal(new GridPoint(0, 0), end.Best);
         Assert.True(end.IsOptimum);
@@ -73,16 +71,16 @@ public sealed class CoordinateDescentTests
     {
         CoordinateDescent descent = new(GridOf(4, 3, 5), new GridPoint(0, 0, 0), Tolerance);
         List<GridPoint> whole = [];
-        Descent end = descent.Run((_, point) => Log(whole, point), []);
+        Descent end = Run(descent, point => Log(whole, point)).End;
 
         for (int stop = 0; stop < whole.Count; stop++)
         {
             List<GridPoint> parts = [];
-            Descent stopped = descent.Run((_, point) => parts.Count == stop ? null : Log(parts, point), []);
+            Descent stopped = Run(descent, point => parts.Count == stop ? null : Log(parts, point)).End;
             Assert.Equal(whole[stop], stopped.Missing[0]);
             Assert.False(stopped.IsOptimum);
             HashSet<GridPoint> known = [.. parts];
-            Descent resumed = descent.Run((_, point) => known.Contains(point) ? Rough(7)(point) : Log(parts, point), []);
+            Descent resumed = Run(descent, point => known.Contains(point) ? Rough(7)(point) : Log(parts, point)).End;
             Assert.Equal(whole, parts);
             Assert.Equal(end.Baseline, resumed.Baseline);
             Assert.Equal(end.ApproximatelyBest, resumed.ApproximatelyBest);
@@ -98,9 +96,8 @@ public sealed class CoordinateDescentTests
     [Fact]
     public void A_diverged_run_is_a_run_and_never_the_best()
     {
-        Dictionary<GridPoint, double> losses = [];
-        Descent end = new CoordinateDescent(GridOf(4, 2), new GridPoint(3, 0))
-            .Run((_, point) => point[0] == 3 ? double.PositiveInfinity : point[0] == 2 ? double.NaN : 3 + point[0] + point[1], losses);
+        (Descent end, IReadOnlyDictionary<GridPoint, double> losses) = Run(
+            new CoordinateDescent(GridOf(4, 2), new GridPoint(3, 0)), point => point[0] == 3 ? double.PositiveInfinity : point[0] == 2 ? double.NaN : 3 + point[0] + point[1]);
 
         Assert.Equal(new GridPoint(0, 0), end.Best);
         Assert.True(end.IsOptimum);
@@ -110,7 +107,7 @@ public sealed class CoordinateDescentTests
     [Fact]
     public void Ends_without_an_optimum_where_everything_around_the_start_diverges()
     {
-        Descent end = new CoordinateDescent(GridOf(3, 3), new GridPoint(1, 1)).Run((_, _) => double.PositiveInfinity, []);
+        Descent end = Run(new CoordinateDescent(GridOf(3, 3), new GridPoint(1, 1)), _ => double.PositiveInfinity).End;
 
         Assert.Null(end.Best);
         Assert.False(end.IsOptimum);
@@ -121,8 +118,7 @@ public sealed class CoordinateDescentTests
     [Fact]
     public void Does_not_move_for_less_than_the_tolerance()
     {
-        Dictionary<GridPoint, double> losses = [];
-        Descent end = new CoordinateDescent(GridOf(4, 4), new GridPoint(0, 0), Tolerance).Run((_, point) => 3 - (0.0009 * (point[0] + point[1])), losses);
+        (Descent end, IReadOnlyDictionary<GridPoint, double> losses) = Run(new CoordinateDescent(GridOf(4, 4), new GridPoint(0, 0), Tolerance), point => 3 - (0.0009 * (point[0] + point[1])));
 
         Assert.Equal(new GridPoint(0, 0), end.Baseline);
         Assert.Equal(7, losses.Count);
@@ -159,8 +155,7 @@ public sealed class CoordinateDescentTests
     [InlineData(9)]
     public void Runs_no_more_than_it_may(int runsMax)
     {
-        Dictionary<GridPoint, double> losses = [];
-        Descent end = new CoordinateDescent(GridOf(5, 5, 5), new GridPoint(0, 0, 0), 0, runsMax).Run((_, point) => 9 - point[0] - point[1] - point[2], losses);
+        (Descent end, IReadOnlyDictionary<GridPoint, double> losses) = Run(new CoordinateDescent(GridOf(5, 5, 5), new GridPoint(0, 0, 0), 0, runsMax), point => 9 - point[0] - point[1] - point[2]);
 
         Assert.Equal(runsMax, losses.Count);
         Assert.False(end.IsOptimum);
@@ -171,8 +166,7 @@ public sealed class CoordinateDescentTests
     public void Points_that_are_no_configurations_are_not_missing()
     {
         Grid grid = new([new Axis("warmup", ["1", "2", "3"]), new Axis("rate", ["a", "b"])], point => point[0] < 2);
-        Dictionary<GridPoint, double> losses = [];
-        Descent end = new CoordinateDescent(grid, new GridPoint(0, 0)).Run((_, point) => 3 - point[0], losses);
+        (Descent end, IReadOnlyDictionary<GridPoint, double> losses) = Run(new CoordinateDescent(grid, new GridPoint(0, 0)), point => 3 - point[0]);
 
         Assert.Equal(new GridPoint(1, 0), end.Best);
         Assert.DoesNotContain(losses.Keys, point => point[0] == 2);
@@ -191,6 +185,12 @@ public sealed class CoordinateDescentTests
         new([.. counts.Select((count, i) => new Axis($"axis{i}", [.. Enumerable.Range(0, count).Select(value => $"{value}")]))]);
 
     // A bowl with bumps.
+    private static (Descent End, IReadOnlyDictionary<GridPoint, double> Losses) Run(CoordinateDescent descent, Func<GridPoint, double?> loss)
+    {
+        SearchReplay replay = descent.Replay(loss);
+        return ((Descent)replay.State, replay.Losses);
+    }
+
     private static Func<GridPoint, double> Rough(uint seed) => point =>
     {
         double bowl = 0;

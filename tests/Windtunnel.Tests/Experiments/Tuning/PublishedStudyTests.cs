@@ -33,7 +33,7 @@ public sealed class PublishedStudyTests
             double selected = cell.Losses[cell.Selected];
             foreach (GridPoint start in cell.Losses.Keys)
             {
-                Descent end = new CoordinateDescent(grid, start, Tolerance).Run((_, point) => cell.Losses[point], []);
+                Descent end = (Descent)new CoordinateDescent(grid, start, Tolerance).Replay(point => cell.Losses[point]).State;
                 Assert.True(end.IsOptimum || double.IsInfinity(cell.Losses[start]), $"{optimizer} {cell.Name}");
                 Assert.True(end.Best is not null && cell.Losses[end.Baseline] <= selected + Tolerance, $"{optimizer} {cell.Name} from {start}: {cell.Losses[end.Baseline]}, {selected}");
             }

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.ComponentModel.DataAnnotations;
+using Windtunnel.Experiments;
+using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+
+namespace Windtunnel.Cli.Verbs;
+
+/// <summary>Says whether variants of a run differ from a baseline by more than seeds do.</summary>
+internal static class CompareVerb
+{
+    private const string Example = "configs/comparisons/wsd-against-cosine.yaml";
+
+    private static readonly Argument<string[]> s_words = ConfigWords.Argument();
+    private static readonly Option<string[]> s_against = new("--against") { Description = "compare finished runs with these", HelpName = "RUN", AllowMultipleArgumentsPerToken = true };
+    private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption(), s_experiments = ExperimentSession.ExperimentsOption();
+    private static readonly Option<int> s_workers = ExperimentSession.WorkersOption();
+    private static readonly Option<double?> s_minutes = ExperimentSession.BudgetOption();
+    private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "print what would be run, and run nothing" };
+
+    public static Command Command
+    {
+        get
+        {
+            s_words.Description = "a comparison's file and settings of it, such as --seeds=[1,2,3,4,5]; or finished runs, with --against";
+            Verb compare = new("compare", "train variants of a run with several seeds, and say which are better than the baseline; finished runs are never repeated", $"""
+                windtunnel compare {Example} --dry-run
+                windtunnel compare {Example} --workers 2
+                windtunnel compare wide-1 wide-2 wide-3 --against deep-1 deep-2 deep-3
+                """)
+            { s_words, s_against, s_workers, s_minutes, s_runs, s_data, s_experiments, s_dryRun };
+            compare.SetAction(Run);
+            return compare;
+        }
+    }
+
+    private static int Run(ParseResult parsed)
+    {
+        RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
+        if (parsed.GetValue(s_against) is { Length: > 0 } against)
+        {
+            ComparisonReport.Write(ComparisonResults.Of([Finished("against", against, places), Finished("runs", parsed.GetValue(s_words)!, places)]));
+            return 0;
+        }
+
+        (ExperimentOptions options, IExperiment experiment, string file) = ExperimentSession.Read(ConfigWords.Parse(parsed, s_words), Example);
+        if (experiment is not Comparison comparison)
+        {
+            throw new ValidationException($"{file}: is no comparison");
+        }
+
+        if (parsed.GetValue(s_dryRun))
+        {
+            ComparisonReport.WritePlan(comparison);
+            return 0;
+        }
+
+        ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file);
+        ExperimentSession session = new(comparison, folder, places);
+        int exitCode = session.Run(parsed.GetValue(s_workers), parsed.GetValue(s_minutes));
+        ComparisonResults results = comparison.Judge(session.Store.Find);
+        AtomicFile.WriteText(folder.ResultsPath, results.ToCsv());
+        ComparisonReport.Write(results);
+        Console.WriteLine($"written: {Path.GetRelativePath(Environment.CurrentDirectory, folder.ResultsPath)}");
+        return exitCode;
+    }
+
+    private static Sample Finished(string name, string[] ids, RunPlaces places)
+    {
+        RunStore store = new(places, new Notices(Console.WriteLine));
+        return new Sample(name, [.. ids.Select(Replicate)]);
+
+        Replicate Replicate(string id)
+        {
+            RunConfig config = ConfigFile.Load<RunConfig>(RunFolder.Open(places.Runs, id).ConfigPath);
+            return new Replicate(config, store.OutcomeOf(id) ?? throw new ValidationException($"{id}: has not ended yet, or failed"));
+        }
+    }
+}

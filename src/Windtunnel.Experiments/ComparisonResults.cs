@@ -1,0 +1,169 @@
+using System.Globalization;
+using System.Text;
+using Windtunnel.Experiments.Statistics;
+using Windtunnel.Laws.Fitting;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+
+namespace Windtunnel.Experiments;
+
+/// <summary>What a comparison says about a variant.</summary>
+public enum Verdict
+{
+    /// <summary>The loss is lower than the baseline's.</summary>
+    Better,
+
+    /// <summary>The loss is higher than the baseline's.</summary>
+    Worse,
+
+    /// <summary>Chance would explain the difference, or another seed would make as large a one.</summary>
+    NoDifference,
+
+    /// <summary>There are not two runs of each yet, or no two that share a seed.</summary>
+    Unknown,
+}
+
+/// <summary>A variant against the baseline. Differences are the variant's loss less the baseline's, in nats.</summary>
+/// <param name="Sample">The variant's runs.</param>
+/// <param name="IsPaired">Whether runs with the same seed were compared, which saw the same data in the same order.</param>
+/// <param name="Test">The difference with its standard error; null where it is not known.</param>
+/// <param name="EffectSize">Hedges' g: the difference in standard deviations of a run over seeds, pooled over both variants.</param>
+/// <param name="PValue">Two-sided, Holm's correction for the number of variants included.</param>
+/// <param name="Verdict">The plain word.</param>
+/// <param name="SeedsWanted">
+/// Seeds of each at which a true difference of this size would be found in four comparisons of five; null where no number of seeds will
+/// do, because the difference is below the noise floor.
+/// </param>
+public sealed record Contrast(Sample Sample, bool IsPaired, TTest? Test, double EffectSize, double PValue, Verdict Verdict, int? SeedsWanted);
+
+/// <summary>
+/// Variants against a baseline. A variant is called better or worse where two things hold: the p-value is below
+/// <see cref="Significance"/>, and the difference is above <see cref="NoiseFloor"/>.
+/// </summary>
+/// <param name="Baseline">Its runs.</param>
+/// <param name="Contrasts">The other variants.</param>
+/// <param name="Deviation">The standard deviation of a run over seeds, pooled over all variants; not a number where none has two.</param>
+/// <remarks>
+/// The seed decides the initial weights and the order of the data. Where two variants cut the same data into the same sequences, runs with
+/// the same seed read the same batches, what is hard about these is common to both, and the test is the paired one. Elsewhere runs
+/// are independent, and it is Welch's. Which one is used follows from the configs, never from the losses. Runs that diverged are in no mean;
+/// a variant of which more diverged than of the baseline is not called better, for its mean is of the survivors.
+/// </remarks>
+public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> Contrasts, double Deviation)
+{
+    /// <summary>The largest p-value that counts as a difference.</summary>
+    public const double Significance = 0.05;
+
+    /// <summary>The probability with which a difference is to be found that is there.</summary>
+    public const double Power = 0.8;
+
+    private const int SeedsMax = 10_000;
+
+    /// <summary>By how much two runs that differ in nothing but the seed differ, root mean square, in nats: sqrt(2) times the deviation.</summary>
+    public double NoiseFloor => NoiseFloorOf(Deviation);
+
+    /// <summary>Compares samples with the first of them.</summary>
+    public static ComparisonResults Of(IReadOnlyList<Sample> samples)
+    {
+        Sample baseline = samples[0];
+        Sample[] repeated = [.. samples.Where(sample => sample.Losses.Count > 1)];
+        double freedom = repeated.Sum(sample => sample.Losses.Count - 1);
+        double deviation = freedom > 0 ? Math.Sqrt(repeated.Sum(sample => TTest.Variance(sample.Losses) * (sample.Losses.Count - 1)) / freedom) : double.NaN;
+
+        (Sample Sample, bool IsPaired, TTest? Test)[] tests =
+        [
+            .. from sample in samples.Skip(1)
+               let isPaired = ArePaired(sample, baseline)
+               select (sample, isPaired, Compare(sample, baseline, isPaired)),
+        ];
+        double[] pValues = TTest.Holm([.. tests.Where(test => test.Test is not null).Select(test => test.Test!.PValue)]);
+        int known = 0;
+        return new ComparisonResults(baseline, [.. tests.Select(test => Judge(test.Sample, test.IsPaired, test.Test))], deviation);
+
+        Contrast Judge(Sample sample, bool isPaired, TTest? test)
+        {
+            if (test is null)
+            {
+                return new Contrast(sample, isPaired, null, double.NaN, double.NaN, Verdict.Unknown, null);
+            }
+
+            double pValue = pValues[known++];
+            bool isAboveNoise = Math.Abs(test.Difference) > NoiseFloorOf(deviation);
+            Verdict verdict = pValue >= Significance || !isAboveNoise ? Verdict.NoDifference
+                : test.Difference > 0 ? Verdict.Worse
+                : sample.Diverged > baseline.Diverged ? Verdict.NoDifference
+                : Verdict.Better;
+            return new Contrast(
+                sample, isPaired, test, TTest.HedgesG(sample.Losses, baseline.Losses), pValue, verdict,
+                isAboveNoise ? SeedsFor(test, isPaired, sample, baseline, Significance / pValues.Length) : null);
+        }
+    }
+
+    /// <summary>One flat row for each run that has ended.</summary>
+    public string ToCsv()
+    {
+        StringBuilder csv = new("variant,run,status,seed,loss,bits_per_byte,steps,tokens,flops,wall_s,step_s\n");
+        foreach (Sample sample in Contrasts.Select(contrast => contrast.Sample).Prepend(Baseline))
+        {
+            foreach ((RunConfig config, RunOutcome? outcome) in sample.Runs)
+            {
+                if (outcome is not null)
+                {
+                    csv.Append(CultureInfo.InvariantCulture, $"{Quote(sample.Name)},{outcome.Id},{outcome.Status.ToString().ToLowerInvariant()},{config.Seed},{Number(outcome.LossNats)},")
+                        .Append(CultureInfo.InvariantCulture, $"{Number(outcome.BitsPerByte)},{outcome.Steps},{outcome.Tokens},{Number(outcome.Flops)},")
+                        .Append(CultureInfo.InvariantCulture, $"{Number(outcome.WallSeconds)},{Number(outcome.StepSeconds)}\n");
+                }
+            }
+        }
+
+        return csv.ToString();
+
+        static string Number(double value) => double.IsFinite(value) ? value.ToString("r", CultureInfo.InvariantCulture) : "";
+
+        static string Quote(string text) => text.AsSpan().ContainsAny(',', '"', '\n') ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
+    }
+
+    private static double NoiseFloorOf(double deviation) => Math.Sqrt(2) * deviation;
+
+    private static bool ArePaired(Sample sample, Sample baseline)
+    {
+        ulong[] seeds = [.. sample.Runs.Select(run => run.Config.Seed).Order()];
+        return seeds.SequenceEqual(baseline.Runs.Select(run => run.Config.Seed).Order()) && seeds.Distinct().Count() == seeds.Length
+            && sample.Runs.Concat(baseline.Runs).Select(run => (ConfigFile.ToYaml(run.Config.Data), run.Config.Training.SequenceLength)).Distinct().Count() == 1;
+    }
+
+    private static TTest? Compare(Sample sample, Sample baseline, bool isPaired)
+    {
+        if (isPaired)
+        {
+            (double A, double B)[] pairs =
+            [
+                .. from run in sample.Runs
+                   join other in baseline.Runs on run.Config.Seed equals other.Config.Seed
+                   where run.Loss is not null && other.Loss is not null
+                   select (run.Loss!.Value, other.Loss!.Value),
+            ];
+            return pairs.Length > 1 ? TTest.Paired([.. pairs.Select(pair => pair.A)], [.. pairs.Select(pair => pair.B)]) : null;
+        }
+
+        return sample.Losses.Count > 1 && baseline.Losses.Count > 1 ? TTest.Welch(sample.Losses, baseline.Losses) : null;
+    }
+
+    /// <summary>The fewest seeds of each with which the difference, if it is the true one, is found with <see cref="Power"/>.</summary>
+    /// <param name="significance">Of the strictest of Holm's tests.</param>
+    private static int SeedsFor(TTest test, bool isPaired, Sample sample, Sample baseline, double significance)
+    {
+        // The variance of the difference that one seed of each gives, and the degrees of freedom that each further seed adds.
+        double variance = isPaired ? test.StandardError * test.StandardError * (test.DegreesOfFreedom + 1) : TTest.Variance(sample.Losses) + TTest.Variance(baseline.Losses);
+        int freedom = isPaired ? 1 : 2;
+        int low = 2, high = SeedsMax;
+        while (low < high)
+        {
+            int seeds = (low + high) / 2;
+            bool isEnough = variance == 0 || TTest.Power(Math.Abs(test.Difference) / Math.Sqrt(variance / seeds), freedom * (seeds - 1), significance) >= Power;
+            (low, high) = isEnough ? (low, seeds) : (seeds + 1, high);
+        }
+
+        return low;
+    }
+}
