@@ -17,6 +17,8 @@ public static class Program
         RunsVerb.Command,
         SweepVerb.Command,
         CompareVerb.Command,
+        TunnelVerb.Command,
+        ReportVerb.Command,
         FitVerb.Command,
         PredictVerb.Command,
         PlanVerb.Command,

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Windtunnel.Experiments.Ladders;
 
 namespace Windtunnel.Experiments;
 
@@ -7,6 +8,7 @@ namespace Windtunnel.Experiments;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(SweepOptions), "sweep")]
 [JsonDerivedType(typeof(ComparisonOptions), "comparison")]
+[JsonDerivedType(typeof(LadderOptions), "ladder")]
 public abstract record ExperimentOptions(string Name)
 {
     /// <summary>The experiment, every setting checked.</summary>

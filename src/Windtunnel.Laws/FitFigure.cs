@@ -28,10 +28,11 @@ public static class FitFigure
             : new Axis($"predicted {law.Output.Name}", law.Output.Unit, Log: true);
         int[] drawn = Thin(rows, XOf);
         double farthest = (targets ?? []).Select(target => XOf(target.X)).Concat(rows.Select(XOf)).Max(), nearest = rows.Min(XOf);
-        bool byRatio = ofRuns && rows.Select(Ratio).Distinct().Count() <= Math.Min(MostGroups, rows.Select(row => row[0]).Distinct().Count());
+        double[] ratios = ofRuns ? Ratios(rows) : [];
+        bool byRatio = ofRuns && ratios.Distinct().Count() <= Math.Min(MostGroups, rows.Select(row => row[0]).Distinct().Count());
         IReadOnlyList<LawGroup> groups =
         [
-            .. (byRatio ? ByRatio(rows, drawn) : ofRuns ? BySize(rows, drawn) : [("measured", drawn)]).Select(group => new LawGroup(
+            .. (byRatio ? ByRatio(ratios, drawn) : ofRuns ? BySize(rows, drawn) : [("measured", drawn)]).Select(group => new LawGroup(
                 group.Name,
                 [.. group.Rows.Select(row => new LawPoint(XOf(rows[row]), fit.Data.Observed[row], law.Predict(fit.Values, rows[row]), Note: fit.Data.Labels[row]))],
                 Line(group.Rows))),
@@ -49,7 +50,7 @@ public static class FitFigure
         DataPoint[] Line(int[] members)
         {
             double[] along = [.. members.Select(row => XOf(rows[row]))];
-            double beyond = ofRuns ? 2 : 1, ratio = Ratio(rows[members[0]]), size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
+            double beyond = ofRuns ? 2 : 1, ratio = byRatio ? ratios[members[0]] : 0, size = ofRuns ? Math.Exp(members.Average(row => Math.Log(rows[row][0]))) : 0;
             return [.. Grid(byRatio ? nearest : along.Min() / beyond, byRatio ? farthest : along.Max() * beyond).Select(at =>
             {
                 double n = byRatio ? Math.Sqrt(at / (6 * ratio)) : size;
@@ -82,11 +83,28 @@ public static class FitFigure
     private static DataPoint[] Rates(LearningRateSequence rates) =>
         [.. Enumerable.Range(0, 401).Select(i => (int)((long)i * rates.Last / 400)).Distinct().Select(step => new DataPoint(step, rates[step]))];
 
-    // Tokens a parameter, to three digits: token counts are rarely exact multiples.
-    private static double Ratio(double[] x) => x.Length < 2 ? 0 : double.Parse($"{x[1] / x[0]:G3}");
+    // Tokens a parameter, the same for all within 2 %: token counts are rarely exact multiples.
+    private static double[] Ratios(double[][] rows)
+    {
+        double[] ratios = [.. rows.Select(row => row[1] / row[0])];
+        int[] order = [.. Enumerable.Range(0, rows.Length).OrderBy(row => ratios[row])];
+        for (int first = 0, next; first < order.Length; first = next)
+        {
+            double least = ratios[order[first]];
+            for (next = first; next < order.Length && ratios[order[next]] <= 1.02 * least; next++)
+            {
+            }
 
-    private static IEnumerable<(string Name, int[] Rows)> ByRatio(double[][] rows, int[] drawn) => drawn
-        .GroupBy(row => Ratio(rows[row]))
+            int[] group = order[first..next];
+            double mean = double.Parse($"{group.Average(row => ratios[row]):G3}");
+            Array.ForEach(group, row => ratios[row] = mean);
+        }
+
+        return ratios;
+    }
+
+    private static IEnumerable<(string Name, int[] Rows)> ByRatio(double[] ratios, int[] drawn) => drawn
+        .GroupBy(row => ratios[row])
         .OrderBy(group => group.Key)
         .Select(group => ($"D/N = {group.Key:G3}", group.ToArray()));
 

@@ -91,7 +91,9 @@ public static partial class RunTable
     public static string StatusOf(RunFolder folder, RunRecord record) =>
         record.Status == RunStatus.Running && !folder.IsLocked ? "killed" : record.Status.ToString().ToLowerInvariant();
 
-    private static RunRow ReadRow(string root, string id, string? validationSet)
+    /// <summary>Reads one run; where it cannot be read, the row says why.</summary>
+    /// <param name="validationSet">Which <c>val/&lt;set&gt;</c> the losses are of; without it, the first set by name.</param>
+    public static RunRow ReadRow(string root, string id, string? validationSet = null)
     {
         try
         {

@@ -20,7 +20,7 @@ internal static class RunsVerb
     {
         get
         {
-            Command list = new("list", "a line for each run") { s_sort, s_where };
+            Command list = new("list", "a line for each run, branches under the run that they left") { s_sort, s_where };
             list.SetAction(List);
             Command show = new("show", "all about one run: how it ended, its curve, its checkpoints, its config") { s_id };
             show.SetAction(Show);
@@ -46,12 +46,12 @@ internal static class RunsVerb
         }
 
         TextTable table = new("<id", "<status", "steps", "tokens", "time", "val loss", "bits/byte", "<parent");
-        foreach (RunRow row in RunTable.Sort(rows, parsed.GetValue(s_sort)!))
+        foreach ((RunRow row, int depth) in Tree(RunTable.Sort(rows, parsed.GetValue(s_sort)!)))
         {
             table.Add(
-                row.Id, row.Status, $"{row.Last?.Step:N0}", row.Last is { } last ? Quantity.Count(last.Tokens) : null,
+                depth > 0 ? $"{new string(' ', 2 * (depth - 1))}└ {row.Id}" : row.Id, row.Status, $"{row.Last?.Step:N0}", row.Last is { } last ? Quantity.Count(last.Tokens) : null,
                 row.Last is { } at ? Quantity.Time(at.WallSeconds) : null, $"{row.ValLoss:F4}", $"{row.ValBpb:F4}",
-                row.Record?.Parent is { } parent ? $"{parent.Run}@{parent.Step}" : null);
+                row.Record?.Parent is { } parent ? depth > 0 ? $"@{parent.Step}" : $"{parent.Run}@{parent.Step}" : null);
         }
 
         table.Write();
@@ -61,6 +61,27 @@ internal static class RunsVerb
         }
 
         return 0;
+    }
+
+    /// <summary>Each run under its parent, in the order given, and how deep; under none where its parent is not among them.</summary>
+    private static IEnumerable<(RunRow Row, int Depth)> Tree(IReadOnlyList<RunRow> rows)
+    {
+        HashSet<string> ids = [.. rows.Select(row => row.Id)], shown = [];
+        ILookup<string?, RunRow> children = rows.ToLookup(row => row.Record?.Parent?.Run is { } parent && ids.Contains(parent) ? parent : null);
+
+        // Files may say that runs descend from each other: what no root leads to comes last.
+        Stack<(RunRow Row, int Depth)> next = new(children[null].Concat(rows).Reverse().Select(row => (row, 0)));
+        while (next.TryPop(out (RunRow Row, int Depth) at))
+        {
+            if (shown.Add(at.Row.Id))
+            {
+                yield return at;
+                foreach (RunRow child in children[at.Row.Id].Reverse())
+                {
+                    next.Push((child, at.Depth + 1));
+                }
+            }
+        }
     }
 
     private static int Show(ParseResult parsed)

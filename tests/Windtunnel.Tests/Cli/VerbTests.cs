@@ -32,11 +32,13 @@ public sealed class VerbTests(Tool tool)
     [InlineData("optimizers")]
     [InlineData("sweep")]
     [InlineData("compare")]
+    [InlineData("report")]
     [InlineData("sweep", "run")]
     [InlineData("sweep", "status")]
     [InlineData("sweep", "results")]
     [InlineData("sweep", "retry")]
     [InlineData("sweep", "worker")]
+    [InlineData("tunnel")]
     [InlineData("bench")]
     [InlineData("bench", "optimizers")]
     public void Every_verb_has_help(params string[] verb)

@@ -1,7 +1,7 @@
-namespace Windtunnel.Cli;
+namespace Windtunnel.Experiments.Reports;
 
 /// <summary>Numbers as a person reads them.</summary>
-internal static class Quantity
+public static class Quantity
 {
     /// <summary>1 row, 2 rows.</summary>
     public static string Of(int count, string noun) => $"{count:N0} {noun}{(count == 1 ? "" : "s")}";

@@ -1,0 +1,100 @@
+using Windtunnel.Experiments.Ladders;
+using Windtunnel.Laws.Fitting;
+using Windtunnel.Models;
+using Windtunnel.Tensors.Backends.Cpu;
+using Windtunnel.Training;
+
+namespace Windtunnel.Cli;
+
+/// <summary>What a ladder will take, what it predicts, and what came.</summary>
+internal static class TunnelReport
+{
+    // Models this small spend most of a step on other things than matrix products.
+    private const double Utilisation = 0.25;
+
+    /// <summary>Every run with all that follows from the file, and the sums.</summary>
+    public static void WritePlan(Ladder ladder, int workers)
+    {
+        double peak = MachinePeak.FlopsPerSecond(1, rounds: 3);
+        TextTable table = new("<run", "layers", "width", "heads", "ffn", "vocab", "N", "batch", "rate", "from step", "to", "tokens", "FLOP", "memory", "time");
+        foreach (LadderRun run in ladder.Runs.Concat(ladder.Targets))
+        {
+            ModelDimensions model = run.Resolved.Model.Dimensions;
+            table.Add(
+                run.Name, $"{model.Layers}", $"{model.Width}", $"{model.Heads}", $"{model.FeedForward}", $"{model.Vocabulary}", $"{run.Counts.NonEmbedding:N0}",
+                $"{run.Resolved.Training.BatchSize} x {run.Resolved.Training.SequenceLength}", $"{run.Resolved.Optimizer.LearningRate:0.###e+0}", $"{run.Planned.TrunkStep:N0}", $"{run.Steps:N0}",
+                Quantity.Count(run.OwnTokens), Quantity.Flops(run.OwnFlops), Quantity.Bytes(RunEstimate.Of(run.Resolved).Memory.Total), Time(run.OwnFlops));
+        }
+
+        table.Write();
+        Console.WriteLine();
+        Console.WriteLine(
+            $"ladder    {Quantity.Of(ladder.Runs.Count, "run")} for {Quantity.Of(ladder.Points.Count(), "point")}: {Quantity.Flops(ladder.Flops)}, {Time(ladder.Flops / workers)} on {Quantity.Of(workers, "worker")}; "
+            + $"whole runs to the same points: {Quantity.Flops(ladder.HorizonFlops)}, {ladder.HorizonFlops / ladder.Flops:0.00} times as much");
+        if (ladder.Targets.Count > 0)
+        {
+            double largest = ladder.Targets.Max(run => run.Flops), sum = ladder.Targets.Sum(run => run.Flops);
+            Console.WriteLine(
+                $"targets   {Quantity.Of(ladder.Targets.Count, "run")}: {Quantity.Flops(sum)}, {Time(sum / workers)}; the largest takes {largest / ladder.Points.Max(run => run.Flops):0.0} times the largest point, "
+                + $"{largest / ladder.Flops:0.0} times the whole ladder");
+        }
+
+        Console.WriteLine($"headline  {ladder.Headline}");
+        Console.WriteLine($"Times are at {Utilisation:P0} of the {Quantity.Flops(peak)}/s measured on one core; N is without embeddings, a batch is sequences x tokens.");
+
+        string Time(double flops) => Quantity.Time(flops / peak / Utilisation);
+    }
+
+    /// <summary>What each law says of each target.</summary>
+    public static void Write(TunnelPrediction prediction, string path, string sha256)
+    {
+        Console.WriteLine();
+        Console.WriteLine($"predicted from {Quantity.Of(prediction.Runs.Count, "run")}, before the targets are trained; the headline is {prediction.Headline}");
+        TextTable table = new("<target", "N", "tokens", "x largest", "x ladder", "<law", "loss", "95 % from", "to", "x outside");
+        foreach (PredictedTarget target in prediction.Targets)
+        {
+            foreach (PredictedLoss law in target.Laws)
+            {
+                table.Add(
+                    target.Name, Quantity.Count(target.NonEmbedding), Quantity.Count(target.Tokens), $"{target.OverLargest:0.0}", $"{target.OverLadder:0.00}", law.Law,
+                    FitReport.Value(law.LossNats), FitReport.End(law.Single.Low), FitReport.End(law.Single.High), $"{law.Extrapolation:0.0}");
+            }
+        }
+
+        table.Write();
+        FitReport.WriteWarnings(
+        [
+            .. prediction.Fits.SelectMany(fit => fit.Warnings.Select(warning => $"{fit.Law}: {warning}")), .. prediction.Notes,
+            .. prediction.Targets.Where(target => !target.Blind).Select(target => $"{target.Name} was there before this was written: what is said of it is no prediction"),
+        ]);
+        Console.WriteLine($"written: {path}, SHA-256 {sha256}");
+    }
+
+    /// <summary>Predicted against actual.</summary>
+    public static void Write(TunnelCheck check)
+    {
+        Console.WriteLine();
+        TextTable table = new("<target", "<law", "predicted", "95 % from", "to", "actual", "error", "<inside");
+        foreach (CheckedTarget target in check.Targets)
+        {
+            foreach (CheckedLoss law in target.Laws)
+            {
+                bool ended = double.IsFinite(target.LossNats);
+                table.Add(
+                    target.Name, law.Law, FitReport.Value(law.PredictedNats), FitReport.End(law.Single.Low), FitReport.End(law.Single.High),
+                    ended ? FitReport.Value(target.LossNats) : "diverged", ended ? $"{law.RelativeError:+0.00%;-0.00%}" : null, ended ? law.Inside ? "yes" : "no" : null);
+            }
+        }
+
+        table.Write();
+        foreach (EntropyCheck entropy in check.Entropy)
+        {
+            string interval = entropy.Interval is Interval known ? $"95 % {FitReport.End(known.Low)} to {FitReport.End(known.High)}" : "no interval";
+            Console.WriteLine(
+                $"{entropy.Law}: {entropy.Parameter} = {FitReport.Value(entropy.FittedNats)} nats/token ({interval}); the language's entropy is {FitReport.Value(entropy.TrueNats)}, "
+                + (entropy.Inside ? "inside" : "outside"));
+        }
+
+        Console.WriteLine($"prediction {check.PredictionSha256}");
+    }
+}

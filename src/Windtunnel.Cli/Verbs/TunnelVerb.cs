@@ -1,0 +1,78 @@
+using System.CommandLine;
+using System.ComponentModel.DataAnnotations;
+using Windtunnel.Experiments;
+using Windtunnel.Experiments.Ladders;
+using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+
+namespace Windtunnel.Cli.Verbs;
+
+/// <summary>Trains a ladder, predicts larger runs from it, trains those, and compares.</summary>
+internal static class TunnelVerb
+{
+    // What a thread more is worth to a small model.
+    private const double ThreadEfficiency = 0.7;
+
+    private static readonly Argument<string[]> s_words = new("ladder")
+    {
+        Description = "a ladder file, and settings of it such as --seeds=[1,2]",
+        Arity = ArgumentArity.ZeroOrMore,
+        DefaultValueFactory = _ => [],
+    };
+
+    private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption();
+    private static readonly Option<string> s_experiments = ExperimentSession.ExperimentsOption();
+    private static readonly Option<int> s_workers = ExperimentSession.WorkersOption();
+    private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "print every run with its dimensions and cost, and run nothing" };
+
+    public static Command Command
+    {
+        get
+        {
+            Verb tunnel = new("tunnel", "train a ladder of small models, predict larger ones, train those, and compare; goes on where it stopped", """
+                windtunnel tunnel configs/ladders/miniature.yaml --dry-run
+                windtunnel tunnel configs/ladders/miniature.yaml --workers 2
+                windtunnel tunnel configs/ladders/synthetic.yaml --name=other-seeds --seeds=[2,3]
+                """)
+            { s_words, s_workers, s_runs, s_data, s_experiments, s_dryRun };
+            tunnel.SetAction(Run);
+            return tunnel;
+        }
+    }
+
+    private static int Run(ParseResult parsed)
+    {
+        (ExperimentOptions options, IExperiment experiment, string file) = ExperimentSession.Read(ConfigWords.Parse(parsed, s_words), "configs/ladders/miniature.yaml");
+        Ladder ladder = experiment as Ladder ?? throw new ValidationException($"{file}: type must be ladder; other experiments are for 'windtunnel sweep run'");
+        int workers = parsed.GetValue(s_workers) is > 0 and int given ? given : throw new ValidationException($"--workers {parsed.GetValue(s_workers)}: must be at least 1");
+        if (parsed.GetValue(s_dryRun))
+        {
+            TunnelReport.WritePlan(ladder, workers);
+            return 0;
+        }
+
+        RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
+        ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file);
+        ExperimentSession session = new(folder.Load(), folder, places);
+        Tunnel tunnel = new(folder, session.Store);
+        int exitCode = 0;
+        TunnelCheck? check = tunnel.Run(Train, (prediction, sha256) => TunnelReport.Write(prediction, tunnel.PredictionPath, sha256));
+        if (check is not null)
+        {
+            TunnelReport.Write(check);
+            Console.WriteLine($"written: {tunnel.CheckPath}");
+        }
+
+        return exitCode;
+
+        bool Train(IReadOnlyList<LadderRun> runs)
+        {
+            // Where one target takes most of the time, the other workers would be idle: then each target has all cores in turn.
+            bool alone = ReferenceEquals(runs, tunnel.Ladder.Targets) && runs.Count > 0
+                && runs.Max(run => run.Flops) > runs.Sum(run => run.Flops) / (ThreadEfficiency * workers);
+            exitCode = session.Run(alone ? 1 : workers, budgetMinutes: null);
+            return session.Status is { HasEnded: true, Failed.Count: 0 };
+        }
+    }
+}

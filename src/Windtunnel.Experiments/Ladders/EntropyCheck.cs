@@ -1,0 +1,42 @@
+using Windtunnel.Laws;
+using Windtunnel.Laws.Fitting;
+using Windtunnel.Text;
+using Windtunnel.Text.Corpora;
+
+namespace Windtunnel.Experiments.Ladders;
+
+/// <summary>A fitted irreducible loss against the entropy of a language that is known.</summary>
+/// <param name="Law">The law.</param>
+/// <param name="Parameter">What it calls the irreducible loss.</param>
+/// <param name="FittedNats">Nats a token.</param>
+/// <param name="Interval">95 %; null where the fit has none.</param>
+/// <param name="TrueNats">Nats a token that the best possible model would need for the held-out documents.</param>
+/// <param name="Inside">Whether that lies in the interval.</param>
+public sealed record EntropyCheck(string Law, string Parameter, double FittedNats, Interval? Interval, double TrueNats, bool Inside)
+{
+    /// <summary>Checks each fit; empty where the corpus is not one of known entropy.</summary>
+    public static IReadOnlyList<EntropyCheck> Of(IReadOnlyDictionary<string, Fit> fits, Dataset data) => EntropyNats(data) is not { } truth ? [] :
+    [
+        .. from fit in fits
+           from parameter in fit.Value.Parameters
+           where parameter.Name is "E" or "L0"
+           select new EntropyCheck(fit.Key, parameter.Name, parameter.Value, parameter.Interval, truth, parameter.Interval?.Contains(truth) == true),
+    ];
+
+    /// <summary>
+    /// -ln of the probability of the held-out documents, over their tokens; null where it is not known. It is exact for any tokenizer:
+    /// text has one way to become tokens. A model sees a window instead of whole documents, and may know a little less.
+    /// </summary>
+    public static double? EntropyNats(Dataset data)
+    {
+        DataOptions options = data.Manifest.Options;
+        if (options is not { Sources: null, Corpus: SyntheticCorpusOptions language })
+        {
+            return null;
+        }
+
+        SyntheticCorpus corpus = new(language);
+        double bits = corpus.Documents().Where(document => Dataset.IsHeldOut(document.Text, options.ValidationFraction)).Sum(document => corpus.BitsOf(document.Text));
+        return bits * Math.Log(2) / data.Manifest.Sources[0].Validation.Tokens;
+    }
+}

@@ -1,0 +1,314 @@
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Nodes;
+using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+using Windtunnel.Training.Schedules;
+
+namespace Windtunnel.Experiments.Ladders;
+
+/// <summary>How a ladder gets the losses of one size at several lengths.</summary>
+public enum LadderSchedule
+{
+    /// <summary>One trunk at the highest rate, and a cooldown off it for every length (Hu et al. 2024): m lengths cost little more than one.</summary>
+    Branches,
+
+    /// <summary>A run of its own to every length, under whatever schedule the run's settings name.</summary>
+    Horizons,
+}
+
+/// <summary>Which parameters a law counts as N.</summary>
+public enum ParameterCount
+{
+    /// <summary>Without embeddings, as multipliers count them.</summary>
+    NonEmbedding,
+
+    /// <summary>All of them.</summary>
+    All,
+}
+
+/// <summary>A ladder file: small models of several sizes and lengths, and the larger ones that they are to predict.</summary>
+/// <param name="Name">What its folder is called.</param>
+/// <param name="Run">What all runs have in common: settings of a run, or the path of a run's config file, relative to the ladder's. Its schedule is a WSD with 10 % of decay when not given.</param>
+/// <param name="Overrides">Laid over that, as on a command line: <c>training.batchSize=8</c>.</param>
+/// <param name="Sizes">Values of <c>model.size</c>, or settings of the model: <c>{layers: 2, width: 64}</c>.</param>
+/// <param name="Multipliers">Training tokens for each non-embedding parameter, all of them: those of the cooldown count.</param>
+/// <param name="Seeds">Each gives a ladder of its own.</param>
+/// <param name="Schedule">Cooldowns off one trunk a size, or a whole run to each length.</param>
+/// <param name="LearningRate">The highest rate by non-embedding parameters; the run's own when null.</param>
+/// <param name="BatchTokens">Tokens of a step by non-embedding parameters, rounded to whole sequences; the run's own batch when null.</param>
+/// <param name="Targets">What is predicted before it is trained.</param>
+/// <param name="Count">Which parameters the laws count.</param>
+/// <param name="Headline">The law that the check is about: <c>chinchilla</c>, <c>over-training</c> or <c>annealing</c>; by the ladder's shape when null (<see cref="Ladder.Headline"/>).</param>
+public sealed record LadderOptions(
+    string Name = "ladder", JsonNode? Run = null, IReadOnlyList<string>? Overrides = null, IReadOnlyList<JsonNode>? Sizes = null,
+    IReadOnlyList<double>? Multipliers = null, IReadOnlyList<ulong>? Seeds = null, LadderSchedule Schedule = LadderSchedule.Branches,
+    PowerRule? LearningRate = null, PowerRule? BatchTokens = null, IReadOnlyList<TargetOptions>? Targets = null,
+    ParameterCount Count = ParameterCount.NonEmbedding, string? Headline = null)
+    : ExperimentOptions(Name)
+{
+    /// <inheritdoc/>
+    public override IExperiment Build(string path) => new Ladder(this, path);
+}
+
+/// <summary>A run that a ladder predicts before it is trained: a whole run, from its own start to its end.</summary>
+/// <param name="Size">As in <see cref="LadderOptions.Sizes"/>.</param>
+/// <param name="Multiplier">Training tokens for each non-embedding parameter.</param>
+/// <param name="Seeds">The ladder's when null.</param>
+public sealed record TargetOptions(JsonNode? Size = null, double Multiplier = 20, IReadOnlyList<ulong>? Seeds = null);
+
+/// <summary>A setting that follows the size of the model: coefficient times N to the exponent, N without embeddings.</summary>
+/// <param name="Coefficient">The value at N = 1.</param>
+/// <param name="Exponent">Below 0 for what falls with size.</param>
+public sealed record PowerRule(double Coefficient = 1, double Exponent = 0)
+{
+    /// <summary>The value for a model.</summary>
+    public double At(double parameters) => Coefficient * Math.Pow(parameters, Exponent);
+}
+
+/// <summary>
+/// Sizes times lengths times seeds. With branches, one trunk a size and seed runs at the highest rate to where the longest run's
+/// decay begins, and each length is a decay that starts from it: bit for bit the WSD run to that length, at the cost of its decay.
+/// </summary>
+public sealed class Ladder : IExperiment
+{
+    private static readonly string[] s_laws = ["chinchilla", "over-training", "annealing"];
+
+    // Fewer tell nothing of an exponent of their own.
+    private const int SizesOfFreeExponents = 4, LengthsOfFreeExponents = 3;
+    private const double RangeOfFreeExponents = 4;
+
+    private readonly LadderOptions _options;
+    private readonly JsonObject _run;
+    private readonly string _source;
+    private readonly string _prediction;
+    private readonly double _shortest;
+
+    /// <summary>A ladder, every setting checked.</summary>
+    /// <param name="options">Its file.</param>
+    /// <param name="path">Where that is, for errors and relative paths.</param>
+    /// <exception cref="ValidationException">A setting is impossible.</exception>
+    public Ladder(LadderOptions options, string path)
+    {
+        Require(RunFolder.IsValidId(options.Name), "name", $"'{options.Name}' must be letters, digits, '.', '_' and '-'");
+        IReadOnlyList<JsonNode> sizes = options.Sizes ?? [];
+        IReadOnlyList<double> multipliers = [.. (options.Multipliers ?? []).Order()];
+        IReadOnlyList<ulong> seeds = options.Seeds ?? [1];
+        Require(sizes.Count > 0, "sizes", "names none; such as [20k, 40k, 80k, 160k]");
+        Require(multipliers.Count > 0, "multipliers", "names none; such as [5, 10, 20] tokens for each non-embedding parameter");
+        Require(multipliers.All(IsPositive), "multipliers", "must be positive numbers");
+        Require(multipliers.Distinct().Count() == multipliers.Count, "multipliers", "must be different ones");
+        Require(seeds.Count > 0 && seeds.Distinct().Count() == seeds.Count, "seeds", "must be different ones, at least one");
+        Require(
+            options.Headline is null || s_laws.Contains(options.Headline), "headline", $"'{options.Headline}' is none of {string.Join(", ", s_laws)}");
+        RequireRule(options.LearningRate, "learningRate");
+        RequireRule(options.BatchTokens, "batchTokens");
+
+        _options = options;
+        _prediction = TunnelPrediction.Beside(path);
+        _shortest = multipliers[0];
+        (_run, _source) = Base(options.Run, path);
+        Runs = [.. from seed in seeds from size in sizes from run in Named($"size {LabelOf(size)}", () => Rung(size, seed, multipliers)) select run];
+        Targets = [.. from target in options.Targets ?? [] from seed in target.Seeds ?? seeds select Named($"target {LabelOf(target.Size)}", () => Target(target, seed))];
+        Require(
+            Runs.Concat(Targets).GroupBy(run => run.Name).All(runs => runs.Count() == 1), "sizes", "and targets must be different ones: two runs would be the same");
+        IEnumerable<LadderRun>? same = Runs.DistinctBy(run => run.Size).GroupBy(run => run.Resolved.Model.Dimensions).FirstOrDefault(models => models.Count() > 1);
+        Require(same is null, "sizes", $"{string.Join(" and ", same?.Select(run => run.Size) ?? [])} are one and the same model; give sizes that differ");
+        Headline = options.Headline ?? DefaultHeadline(Points);
+
+        T Named<T>(string part, Func<T> build)
+        {
+            try
+            {
+                return build();
+            }
+            catch (ValidationException error)
+            {
+                throw new ValidationException($"{path}: {part}: {error.Message}", error);
+            }
+        }
+
+        void RequireRule(PowerRule? rule, string name) => Require(
+            rule is null || (IsPositive(rule.Coefficient) && double.IsFinite(rule.Exponent)), name, "needs a positive coefficient and an exponent");
+
+        void Require(bool holds, string name, string problem)
+        {
+            if (!holds)
+            {
+                throw new ValidationException($"{path}: {name} {problem}");
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public string Name => _options.Name;
+
+    /// <summary>What it was built from.</summary>
+    public LadderOptions Options => _options;
+
+    /// <summary>Every run but the targets, seed by seed and size by size: a trunk, then its branches.</summary>
+    public IReadOnlyList<LadderRun> Runs { get; }
+
+    /// <summary>The runs whose final losses the laws are fitted to.</summary>
+    public IEnumerable<LadderRun> Points => Runs.Where(run => run.Kind != LadderRunKind.Trunk);
+
+    /// <summary>The runs to predict.</summary>
+    public IReadOnlyList<LadderRun> Targets { get; }
+
+    /// <summary>
+    /// The law that the check is about, settled before any run: as the file says, or Chinchilla's with free exponents where four sizes
+    /// or more span a factor of 4 in parameters and three lengths one in tokens, else the over-training law, whose exponents are tied.
+    /// </summary>
+    public string Headline { get; }
+
+    /// <summary>Model operations of all runs but the targets.</summary>
+    public double Flops => Runs.Sum(run => run.OwnFlops);
+
+    /// <summary>Model operations of the same points by a whole run to each.</summary>
+    public double HorizonFlops => Points.Sum(run => run.Flops);
+
+    /// <summary>
+    /// The ladder's runs; its targets too once a sealed prediction of them lies beside the ladder's file. Branches come first, the
+    /// cheapest of them ahead: whenever one can start it gives a result soon. Then what takes longest, for a trunk's last branch can't
+    /// start before the trunk has ended.
+    /// </summary>
+    public IReadOnlyList<PlannedRun> Plan(Func<PlannedRun, RunOutcome?> find) =>
+    [
+        .. Runs.Concat(TunnelPrediction.IsSealed(_prediction) ? Targets : [])
+            .OrderBy(run => run.Kind != LadderRunKind.Branch).ThenBy(run => run.Kind == LadderRunKind.Branch ? run.OwnFlops : -run.OwnFlops)
+            .Select(run => run.Planned),
+    ];
+
+    private static string DefaultHeadline(IEnumerable<LadderRun> points)
+    {
+        double[] sizes = [.. points.Select(run => (double)run.Counts.NonEmbedding).Distinct()];
+        double[] multipliers = [.. points.Select(run => run.Multiplier).Distinct()];
+        return sizes.Length >= SizesOfFreeExponents && sizes.Max() >= RangeOfFreeExponents * sizes.Min()
+            && multipliers.Length >= LengthsOfFreeExponents && multipliers.Max() >= RangeOfFreeExponents * multipliers.Min()
+                ? "chinchilla" : "over-training";
+    }
+
+    private static (JsonObject Run, string Source) Base(JsonNode? run, string path)
+    {
+        (JsonObject settings, string source) = run switch
+        {
+            null => ([], path),
+            JsonObject given => (given.DeepClone().AsObject(), $"{path}: run"),
+            JsonValue value when value.TryGetValue(out string? file) => Read(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, file)),
+            _ => throw new ValidationException($"{path}: run must be settings of a run, or the path of a run's config file"),
+        };
+        if (!settings.ContainsKey("schedule"))
+        {
+            settings["schedule"] = new JsonObject { ["type"] = "wsd", ["decay"] = 0.1 };
+        }
+
+        return (settings, source);
+
+        static (JsonObject, string) Read(string file) => (ConfigFile.Read(file), file);
+    }
+
+    private static bool IsPositive(double value) => value > 0 && double.IsFinite(value);
+
+    private static string LabelOf(JsonNode? size) => size switch
+    {
+        null => "of the run",
+        JsonValue value when value.TryGetValue(out string? name) => name,
+        JsonObject shape => string.Join('-', shape.Select(setting => $"{setting.Key}{setting.Value}")),
+        _ => size.ToJsonString(),
+    };
+
+    private LadderRun[] Rung(JsonNode size, ulong seed, IReadOnlyList<double> multipliers)
+    {
+        RunConfig start = Start(size, seed);
+        string label = LabelOf(size);
+        LadderRun[] whole = [.. multipliers.Select(multiplier => Whole(start, label, multiplier))];
+        if (_options.Schedule == LadderSchedule.Horizons)
+        {
+            return whole;
+        }
+
+        WsdOptions schedule = start.Schedule as WsdOptions
+            ?? throw new ValidationException("run.schedule must be wsd for branches; or set schedule: horizons, for a whole run to each length");
+        long[] ends = [.. whole.Select(run => run.Steps)];
+        long[] stable = [.. ends.Select(end => end - schedule.Decay.Steps(start.Training.TokensAStep, end))];
+        if (ends.Distinct().Count() < ends.Length || stable.Distinct().Count() < stable.Length)
+        {
+            throw new ValidationException($"two multipliers end or cool down at the same step of {start.Training.TokensAStep} tokens; spread them, or take smaller batches");
+        }
+
+        // Validated where branches leave, for curves; that also makes a trunk with other milestones another run.
+        long[] milestones = [.. stable.Order().SkipLast(1)];
+        PlannedRun trunk = new(start with
+        {
+            Name = $"{label}-trunk-s{seed}",
+            Schedule = new ConstantOptions(whole[0].Planned.Config.Schedule.Warmup),
+            Training = start.Training with { Length = Duration.OfSteps(stable.Max()) },
+            Validation = start.Validation with { Milestones = [.. (start.Validation.Milestones ?? []).Union(milestones).Order()] },
+            Checkpoints = start.Checkpoints with { Milestones = [.. (start.Checkpoints.Milestones ?? []).Union(milestones).Order()] },
+        });
+        return
+        [
+            New(LadderRunKind.Trunk, label, whole[^1].Multiplier, trunk),
+            .. whole.Zip(stable, (run, step) => run with { Kind = LadderRunKind.Branch, Planned = run.Planned with { Trunk = trunk, TrunkStep = step } }),
+        ];
+    }
+
+    private LadderRun Target(TargetOptions target, ulong seed) => IsPositive(target.Multiplier)
+        ? Whole(Start(target.Size, seed), LabelOf(target.Size), target.Multiplier)
+        : throw new ValidationException($"multiplier {target.Multiplier} must be positive");
+
+    // A warm-up that is a share of the run is one of the shortest: branches of one trunk have it in common, and targets have theirs like them.
+    private LadderRun Whole(RunConfig start, string label, double multiplier)
+    {
+        long steps = Steps(multiplier);
+        ScheduleOptions schedule = _options.Schedule == LadderSchedule.Branches
+            ? start.Schedule with { Warmup = Duration.OfSteps(start.Schedule.Warmup.Steps(start.Training.TokensAStep, Steps(_shortest))) }
+            : start.Schedule;
+        return New(LadderRunKind.Whole, label, multiplier, new PlannedRun(start with
+        {
+            Name = FormattableString.Invariant($"{label}-x{multiplier:0.###}-s{start.Seed}"),
+            Schedule = schedule,
+            Training = start.Training with { Length = Duration.OfSteps(steps) },
+        }));
+
+        long Steps(double each) => Math.Max(1, (long)Math.Round(each * NonEmbedding(start) / start.Training.TokensAStep));
+    }
+
+    // Without its length and its warm-up.
+    private RunConfig Start(JsonNode? size, ulong seed)
+    {
+        string[] words = [.. _options.Overrides ?? [], .. size is null ? [] : new[] { size is JsonObject ? $"model={size.ToJsonString()}" : $"model.size={size.ToJsonString()}" }];
+        RunConfig config = ConfigFile.Bind<RunConfig>(ConfigFile.Apply<RunConfig>(_run, _source, words), _source) with { Seed = seed };
+        if (!(config.Data.ValidationFraction > 0))
+        {
+            throw new ValidationException("run.data.validationFraction must be above 0: laws are fitted to validation losses");
+        }
+
+        long parameters = NonEmbedding(config);
+        if (_options.LearningRate is { } rate)
+        {
+            config = config with { Optimizer = config.Optimizer with { LearningRate = rate.At(parameters) } };
+        }
+
+        return _options.BatchTokens is { } batch ? config with { Training = Batched(config.Training, batch.At(parameters)) } : config;
+    }
+
+    // Micro-batches no larger than the run's own.
+    private static TrainingOptions Batched(TrainingOptions training, double tokens)
+    {
+        int batch = (int)Math.Clamp(Math.Round(tokens / training.SequenceLength), 1, 1 << 20), micro = training.BatchSize / training.GradientAccumulation;
+        int accumulation = training.GradientAccumulation == 1 ? 1 : Enumerable.Range(1, batch).First(parts => batch % parts == 0 && batch / parts <= micro);
+        return training with { BatchSize = batch, GradientAccumulation = accumulation };
+    }
+
+    private static LadderRun New(LadderRunKind kind, string size, double multiplier, PlannedRun planned)
+    {
+        RunConfig config = planned.Config;
+        config.Data.Validate();
+        return new LadderRun(kind, size, multiplier, planned, config.Resolve(config.Data.Tokenizer.VocabularySizeMax()));
+    }
+
+    // The length is not known yet: a schedule that counts steps must not be held against the default one.
+    private static long NonEmbedding(RunConfig config) =>
+        config.Model.Resolve(config.Data.Tokenizer.VocabularySizeMax(), config.Training.SequenceLength).Count().NonEmbedding;
+}

@@ -1,0 +1,44 @@
+using System.Text.Json;
+using Windtunnel.Laws.Fitting;
+using Windtunnel.Runs;
+
+namespace Windtunnel.Experiments.Ladders;
+
+/// <summary>The file <c>check.json</c>: what was predicted, and what came.</summary>
+/// <param name="Format">The version of the file's format.</param>
+/// <param name="PredictionSha256">Of <c>prediction.json</c> as it was before the targets were trained.</param>
+/// <param name="Targets">Predicted against actual.</param>
+/// <param name="Entropy">Fitted irreducible losses against the corpus's entropy; empty where that is not known.</param>
+public sealed record TunnelCheck(string Format, string PredictionSha256, IReadOnlyList<CheckedTarget> Targets, IReadOnlyList<EntropyCheck> Entropy)
+{
+    private const string CurrentFormat = "windtunnel-check-1";
+
+    /// <summary>Holds a prediction against results.</summary>
+    /// <param name="outcomes">How each target ended, in the prediction's order.</param>
+    public static TunnelCheck Of(TunnelPrediction prediction, string sha256, IEnumerable<RunOutcome> outcomes, IReadOnlyList<EntropyCheck> entropy) => new(
+        CurrentFormat, sha256,
+        [.. prediction.Targets.Zip(outcomes, (target, outcome) => new CheckedTarget(
+            target.Id, target.Name, outcome.Status, outcome.LossNats,
+            [.. target.Laws.Select(law => new CheckedLoss(
+                law.Law, law.LossNats, law.Single, (law.LossNats - outcome.LossNats) / outcome.LossNats, law.Single.Contains(outcome.LossNats)))]))],
+        entropy);
+
+    /// <summary>Writes the file.</summary>
+    public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, TunnelPrediction.Json) + "\n");
+}
+
+/// <summary>A target after its training.</summary>
+/// <param name="Id">The run's id.</param>
+/// <param name="Name">For people: size, multiplier, seed.</param>
+/// <param name="Status">Completed or diverged.</param>
+/// <param name="LossNats">The final validation loss; infinite where the run diverged.</param>
+/// <param name="Laws">What each law had said, the headline first.</param>
+public sealed record CheckedTarget(string Id, string Name, RunStatus Status, double LossNats, IReadOnlyList<CheckedLoss> Laws);
+
+/// <summary>A predicted loss and how far it was off.</summary>
+/// <param name="Law">By which law.</param>
+/// <param name="PredictedNats">Nats a token.</param>
+/// <param name="Single">95 % interval of one run.</param>
+/// <param name="RelativeError">Predicted less actual, over actual.</param>
+/// <param name="Inside">Whether the actual loss lies in the interval.</param>
+public sealed record CheckedLoss(string Law, double PredictedNats, Interval Single, double RelativeError, bool Inside);
