@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
 using Windtunnel.Experiments;
+using Windtunnel.Experiments.Engines;
 using Windtunnel.Runs.Config;
 using Windtunnel.Training;
 
@@ -92,6 +93,22 @@ internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder
         }
 
         return started.Select(task => task.Result).Append(status.Failed.Count > 0 ? 1 : 0).Max();
+    }
+
+    /// <summary>Hands what is left of the experiment to workers on a cluster, and does not wait for them.</summary>
+    public int Submit(SlurmArray workers)
+    {
+        // Prepares the data, which the workers then only open.
+        ExperimentStatus status = Status;
+        if (status.HasEnded)
+        {
+            Console.WriteLine($"nothing is left to train; {status.Ended.Count} done, {status.Failed.Count} failed");
+            return 0;
+        }
+
+        Console.WriteLine($"{status.Open.Count} to train so far; {Quantity.Of(workers.Workers, "worker")} submitted as Slurm job {PlainText.Line(workers.Submit())}");
+        Console.WriteLine($"see how they are with: windtunnel sweep status {folder.Name}, and what they found with: windtunnel sweep results {folder.Name}");
+        return 0;
     }
 
     // It has the experiment for itself: plans are not made by two threads at once.

@@ -19,8 +19,8 @@ internal sealed class WorkerProcesses(ExperimentFolder folder, RunPlaces places,
     private int _earlyDeaths;
 
     /// <summary>The command line of the worker, for whatever starts processes.</summary>
-    public static IReadOnlyList<string> CommandLine(ExperimentFolder folder, RunPlaces places) =>
-        [.. Tool, "sweep", "worker", folder.Path, "--runs", Path.GetFullPath(places.Runs), "--data", Path.GetFullPath(places.Data)];
+    public static IReadOnlyList<string> CommandLine(string folder, RunPlaces places) =>
+        [.. Tool, "sweep", "worker", Path.GetFullPath(folder), "--runs", Path.GetFullPath(places.Runs), "--data", Path.GetFullPath(places.Data)];
 
     /// <summary>Starts them all; each task ends, with an exit code, when nothing is left to do or its worker stopped.</summary>
     public Task<int>[] Start(StopSignal stop)
@@ -61,7 +61,7 @@ internal sealed class WorkerProcesses(ExperimentFolder folder, RunPlaces places,
 
     private int Run(int[] cores, StopSignal stop)
     {
-        IReadOnlyList<string> words = [.. CommandLine(folder, places), "--threads", $"{cores.Length}", "--supervised"];
+        IReadOnlyList<string> words = [.. CommandLine(folder.Path, places), "--threads", $"{cores.Length}", "--supervised"];
         using Process process = new();
         process.StartInfo = new ProcessStartInfo(words[0], words.Skip(1)) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         process.OutputDataReceived += (_, _) => { };

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
 using Windtunnel.Experiments;
+using Windtunnel.Experiments.Engines;
 using Windtunnel.Runs;
 using Windtunnel.Training;
 
@@ -20,10 +21,18 @@ internal static class SweepVerb
     private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption(), s_experiments = ExperimentSession.ExperimentsOption();
     private static readonly Option<int> s_workers = ExperimentSession.WorkersOption();
     private static readonly Option<double?> s_minutes = ExperimentSession.BudgetOption();
+    private static readonly Option<Engine> s_engine = new("--engine") { Description = "where workers run: local, as processes of this one, or slurm, as a job array that is left to itself", DefaultValueFactory = _ => Engine.Local, HelpName = "NAME" };
+    private static readonly Option<string[]> s_sbatch = new("--sbatch") { Description = "an option of sbatch for --engine slurm, such as partition=gpu or time=4:00:00; may be given again", DefaultValueFactory = _ => [], HelpName = "NAME=VALUE" };
     private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "print what would be run, and run nothing" };
     private static readonly Option<string?> s_run = new("--run") { Description = "only this one; all that failed where not given", HelpName = "ID" };
     private static readonly Option<int> s_threads = new("--threads") { Description = "threads of a run, 0 for one a core; changes no bit of the result", HelpName = "N" };
     private static readonly Option<bool> s_supervised = new("--supervised") { Description = "stop when standard input ends" };
+
+    private enum Engine
+    {
+        Local,
+        Slurm,
+    }
 
     public static Command Command
     {
@@ -44,8 +53,9 @@ internal static class SweepVerb
             Verb run = new("run", "train what a sweep needs and has not yet; the same command goes on where it stopped", """
                 windtunnel sweep run configs/sweeps/dotnet-docs-optimizers.yaml --dry-run
                 windtunnel sweep run configs/sweeps/dotnet-docs-optimizers.yaml --workers 2 --budget-minutes 60
+                windtunnel sweep run configs/sweeps/dotnet-docs-optimizers.yaml --engine slurm --workers 8 --sbatch partition=long --sbatch time=4:00:00 --dry-run
                 """)
-            { s_words, s_workers, s_minutes, s_runs, s_data, s_experiments, s_dryRun };
+            { s_words, s_workers, s_engine, s_sbatch, s_minutes, s_runs, s_data, s_experiments, s_dryRun };
             run.SetAction(Run);
             return run;
         }
@@ -111,17 +121,45 @@ internal static class SweepVerb
             throw new ValidationException($"{file}: is no sweep");
         }
 
+        SlurmArray? slurm = Slurm(parsed, options.Name);
         if (parsed.GetValue(s_dryRun))
         {
-            SweepReport.WritePlan(sweep);
+            if (slurm is null)
+            {
+                SweepReport.WritePlan(sweep);
+            }
+            else
+            {
+                Console.Write(slurm.Script);
+            }
+
             return 0;
         }
 
         ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file);
         ExperimentSession session = new(sweep, folder, Places(parsed));
+        if (slurm is not null)
+        {
+            return session.Submit(slurm);
+        }
+
         int exitCode = session.Run(parsed.GetValue(s_workers), parsed.GetValue(s_minutes));
         ShowResults(folder, session, sweep);
         return exitCode;
+    }
+
+    private static SlurmArray? Slurm(ParseResult parsed, string name)
+    {
+        string[] options = parsed.GetValue(s_sbatch)!;
+        if (parsed.GetValue(s_engine) == Engine.Local)
+        {
+            return options.Length == 0 ? null : throw new ValidationException("--sbatch: needs --engine slurm");
+        }
+
+        string folder = Path.Combine(parsed.GetValue(s_experiments)!, name);
+        return parsed.GetValue(s_minutes) is null
+            ? new SlurmArray(name, folder, WorkerProcesses.CommandLine(folder, Places(parsed)), parsed.GetValue(s_workers), options)
+            : throw new ValidationException("--budget-minutes: needs --engine local; the limit of a Slurm job is --sbatch time=MINUTES");
     }
 
     private static int ShowStatus((ExperimentFolder Folder, ExperimentSession Session, IExperiment Experiment) opened)

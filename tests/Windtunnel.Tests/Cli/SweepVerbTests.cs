@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Windtunnel.Experiments;
 using Windtunnel.Runs.Config;
 using Windtunnel.Tests.Training;
@@ -116,6 +117,47 @@ public sealed class SweepVerbTests : IDisposable
         Sweep("status", "none").AssertFails(2, "no such experiment");
         Sweep("status", "../up").AssertFails(2, "neither a file nor the name of an experiment");
         Sweep("status", _folder.Write("untyped.yaml", "name: toy")).AssertFails(2, "type is missing");
+    }
+
+    [Fact]
+    public void A_dry_run_for_slurm_prints_the_batch_script_and_leaves_nothing()
+    {
+        string output = Sweep("run", _sweep, "--engine", "slurm", "--workers", "8", "--sbatch", "partition=gpu", "--sbatch=time=4:00:00", "--dry-run").AssertSucceeds();
+
+        Assert.StartsWith("#!/bin/bash\n#SBATCH --job-name=\"toy\"\n#SBATCH --array=\"0-7\"\n", output, StringComparison.Ordinal);
+        Assert.Contains("\n#SBATCH --partition=\"gpu\"\n#SBATCH --time=\"4:00:00\"\n", output, StringComparison.Ordinal);
+        Assert.Contains($" sweep worker {_folder.File("experiments/toy")} --runs {_folder.File("runs")} --data {_folder.File("data")} --threads", output, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(_folder.File("experiments")));
+    }
+
+    [Theory]
+    [InlineData("needs --engine slurm", "--sbatch", "partition=gpu")]
+    [InlineData("--sbatch array=0-9: ", "--engine", "slurm", "--sbatch", "array=0-9")]
+    [InlineData("--budget-minutes", "--engine", "slurm", "--budget-minutes", "5")]
+    [InlineData("--workers 0: must be positive", "--engine", "slurm", "--workers", "0")]
+    [InlineData("--engine slrum: must be one of local, slurm", "--engine", "slrum")]
+    public void Options_that_do_not_go_with_an_engine_are_refused(string problem, params string[] words)
+    {
+        Sweep("run", [_sweep, .. words]).AssertFails(2, problem);
+        Assert.False(Directory.Exists(_folder.File("experiments")));
+    }
+
+    [Fact]
+    public void Without_slurm_the_script_stays_for_where_there_is_one()
+    {
+        ProcessStartInfo start = new("dotnet",
+        [
+            Path.Combine(AppContext.BaseDirectory, "windtunnel.dll"), "sweep", "run", _sweep, "--engine", "slurm",
+            "--experiments", _folder.File("experiments"), "--runs", _folder.File("runs"), "--data", _folder.File("data"),
+        ])
+        { RedirectStandardError = true, RedirectStandardOutput = true };
+        start.Environment["PATH"] = _folder.Path;
+        using Process tool = Process.Start(start)!;
+        string error = tool.StandardError.ReadToEnd();
+        tool.WaitForExit();
+
+        new Outcome(tool.ExitCode, "", error).AssertFails(2, "sbatch is not on the path");
+        Assert.StartsWith("#!/bin/bash\n", File.ReadAllText(_folder.File("experiments/toy/slurm.sh")), StringComparison.Ordinal);
     }
 
     private Outcome Sweep(string verb, params string[] words)
