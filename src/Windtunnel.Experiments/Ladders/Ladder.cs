@@ -32,6 +32,7 @@ public enum ParameterCount
 /// <param name="Overrides">Laid over that, as on a command line: <c>training.batchSize=8</c>.</param>
 /// <param name="Sizes">Values of <c>model.size</c>, or settings of the model: <c>{layers: 2, width: 64}</c>.</param>
 /// <param name="Multipliers">Training tokens for each non-embedding parameter, all of them: those of the cooldown count.</param>
+/// <param name="Tokens">Training tokens, the same for every size, in place of multipliers.</param>
 /// <param name="Seeds">Each gives a ladder of its own.</param>
 /// <param name="Schedule">Cooldowns off one trunk a size, or a whole run to each length.</param>
 /// <param name="LearningRate">The highest rate by non-embedding parameters; the run's own when null.</param>
@@ -41,7 +42,7 @@ public enum ParameterCount
 /// <param name="Headline">The law that the check is about: <c>chinchilla</c>, <c>over-training</c> or <c>annealing</c>; by the ladder's shape when null (<see cref="Ladder.Headline"/>).</param>
 public sealed record LadderOptions(
     string Name = "ladder", JsonNode? Run = null, IReadOnlyList<string>? Overrides = null, IReadOnlyList<JsonNode>? Sizes = null,
-    IReadOnlyList<double>? Multipliers = null, IReadOnlyList<ulong>? Seeds = null, LadderSchedule Schedule = LadderSchedule.Branches,
+    IReadOnlyList<double>? Multipliers = null, IReadOnlyList<double>? Tokens = null, IReadOnlyList<ulong>? Seeds = null, LadderSchedule Schedule = LadderSchedule.Branches,
     PowerRule? LearningRate = null, PowerRule? BatchTokens = null, IReadOnlyList<TargetOptions>? Targets = null,
     ParameterCount Count = ParameterCount.NonEmbedding, string? Headline = null)
     : ExperimentOptions(Name)
@@ -52,9 +53,10 @@ public sealed record LadderOptions(
 
 /// <summary>A run that a ladder predicts before it is trained: a whole run, from its own start to its end.</summary>
 /// <param name="Size">As in <see cref="LadderOptions.Sizes"/>.</param>
-/// <param name="Multiplier">Training tokens for each non-embedding parameter.</param>
+/// <param name="Multiplier">Training tokens for each non-embedding parameter; 20 where neither is given.</param>
+/// <param name="Tokens">Training tokens, in place of a multiplier.</param>
 /// <param name="Seeds">The ladder's when null.</param>
-public sealed record TargetOptions(JsonNode? Size = null, double Multiplier = 20, IReadOnlyList<ulong>? Seeds = null);
+public sealed record TargetOptions(JsonNode? Size = null, double? Multiplier = null, double? Tokens = null, IReadOnlyList<ulong>? Seeds = null);
 
 /// <summary>A setting that follows the size of the model: coefficient times N to the exponent, N without embeddings.</summary>
 /// <param name="Coefficient">The value at N = 1.</param>
@@ -75,11 +77,12 @@ public sealed class Ladder : IExperiment
 
     // Fewer tell nothing of an exponent of their own.
     private const int SizesOfFreeExponents = 4, LengthsOfFreeExponents = 3;
-    private const double RangeOfFreeExponents = 4;
+    private const double RangeOfFreeExponents = 4, DefaultMultiplier = 20;
 
     private readonly LadderOptions _options;
     private readonly BaseRun _run;
     private readonly string _prediction;
+    private readonly bool _byTokens;
     private readonly double _shortest;
 
     /// <summary>A ladder, every setting checked.</summary>
@@ -90,12 +93,15 @@ public sealed class Ladder : IExperiment
     {
         Require(RunFolder.IsValidId(options.Name), "name", $"'{options.Name}' must be letters, digits, '.', '_' and '-'");
         IReadOnlyList<JsonNode> sizes = options.Sizes ?? [];
-        IReadOnlyList<double> multipliers = [.. (options.Multipliers ?? []).Order()];
+        bool byTokens = options.Tokens is { Count: > 0 };
+        string lengthsName = byTokens ? "tokens" : "multipliers";
+        IReadOnlyList<double> lengths = [.. (byTokens ? options.Tokens : options.Multipliers ?? [])!.Order()];
         IReadOnlyList<ulong> seeds = options.Seeds ?? [1];
         Require(sizes.Count > 0, "sizes", "names none; such as [20k, 40k, 80k, 160k]");
-        Require(multipliers.Count > 0, "multipliers", "names none; such as [5, 10, 20] tokens for each non-embedding parameter");
-        Require(multipliers.All(IsPositive), "multipliers", "must be positive numbers");
-        Require(multipliers.Distinct().Count() == multipliers.Count, "multipliers", "must be different ones");
+        Require(!byTokens || options.Multipliers is null, "tokens", "and multipliers are two ways to say the same; give one");
+        Require(lengths.Count > 0, lengthsName, "names none; such as [5, 10, 20] tokens for each non-embedding parameter");
+        Require(lengths.All(IsPositive), lengthsName, "must be positive numbers");
+        Require(lengths.Distinct().Count() == lengths.Count, lengthsName, "must be different ones");
         Require(seeds.Count > 0 && seeds.Distinct().Count() == seeds.Count, "seeds", "must be different ones, at least one");
         Require(
             options.Headline is null || s_laws.Contains(options.Headline), "headline", $"'{options.Headline}' is none of {string.Join(", ", s_laws)}");
@@ -104,9 +110,9 @@ public sealed class Ladder : IExperiment
 
         _options = options;
         _prediction = TunnelPrediction.Beside(path);
-        _shortest = multipliers[0];
+        (_byTokens, _shortest) = (byTokens, lengths[0]);
         _run = Base(options, path);
-        Runs = [.. from seed in seeds from size in sizes from run in Named($"size {LabelOf(size)}", () => Rung(size, seed, multipliers)) select run];
+        Runs = [.. from seed in seeds from size in sizes from run in Named($"size {LabelOf(size)}", () => Rung(size, seed, lengths)) select run];
         Targets = [.. from target in options.Targets ?? [] from seed in target.Seeds ?? seeds select Named($"target {LabelOf(target.Size)}", () => Target(target, seed))];
         Require(
             Runs.Concat(Targets).GroupBy(run => run.Name).All(runs => runs.Count() == 1), "sizes", "and targets must be different ones: two runs would be the same");
@@ -179,10 +185,10 @@ public sealed class Ladder : IExperiment
 
     private static string DefaultHeadline(IEnumerable<LadderRun> points)
     {
-        double[] sizes = [.. points.Select(run => (double)run.Counts.NonEmbedding).Distinct()];
-        double[] multipliers = [.. points.Select(run => run.Multiplier).Distinct()];
+        ILookup<double, double> bySize = points.ToLookup(run => (double)run.Counts.NonEmbedding, run => (double)run.Tokens);
+        double[] sizes = [.. bySize.Select(size => size.Key)], lengths = [.. bySize.First().Distinct()];
         return sizes.Length >= SizesOfFreeExponents && sizes.Max() >= RangeOfFreeExponents * sizes.Min()
-            && multipliers.Length >= LengthsOfFreeExponents && multipliers.Max() >= RangeOfFreeExponents * multipliers.Min()
+            && lengths.Length >= LengthsOfFreeExponents && lengths.Max() >= RangeOfFreeExponents * lengths.Min()
                 ? "chinchilla" : "over-training";
     }
 
@@ -204,11 +210,11 @@ public sealed class Ladder : IExperiment
         _ => size.ToJsonString(),
     };
 
-    private LadderRun[] Rung(JsonNode size, ulong seed, IReadOnlyList<double> multipliers)
+    private LadderRun[] Rung(JsonNode size, ulong seed, IReadOnlyList<double> lengths)
     {
         RunConfig start = Start(size, seed);
         string label = LabelOf(size);
-        LadderRun[] whole = [.. multipliers.Select(multiplier => Whole(start, label, multiplier))];
+        LadderRun[] whole = [.. lengths.Select(length => Whole(start, label, TokensOf(start, length)))];
         if (_options.Schedule == LadderSchedule.Horizons)
         {
             return whole;
@@ -220,7 +226,7 @@ public sealed class Ladder : IExperiment
         long[] stable = [.. ends.Select(end => end - schedule.Decay.Steps(start.Training.TokensAStep, end))];
         if (ends.Distinct().Count() < ends.Length || stable.Distinct().Count() < stable.Length)
         {
-            throw new ValidationException($"two multipliers end or cool down at the same step of {start.Training.TokensAStep} tokens; spread them, or take smaller batches");
+            throw new ValidationException($"two lengths end or cool down at the same step of {start.Training.TokensAStep} tokens; spread them, or take smaller batches");
         }
 
         // Validated where branches leave, for curves; that also makes a trunk with other milestones another run.
@@ -240,25 +246,32 @@ public sealed class Ladder : IExperiment
         ];
     }
 
-    private LadderRun Target(TargetOptions target, ulong seed) => IsPositive(target.Multiplier)
-        ? Whole(Start(target.Size, seed), LabelOf(target.Size), target.Multiplier)
-        : throw new ValidationException($"multiplier {target.Multiplier} must be positive");
+    private LadderRun Target(TargetOptions target, ulong seed)
+    {
+        RunConfig start = Start(target.Size, seed);
+        double tokens = target.Tokens ?? ((target.Multiplier ?? DefaultMultiplier) * NonEmbedding(start));
+        return IsPositive(tokens) && (target.Tokens is null || target.Multiplier is null)
+            ? Whole(start, LabelOf(target.Size), tokens)
+            : throw new ValidationException("needs a positive multiplier, or positive tokens, and not both");
+    }
+
+    private double TokensOf(RunConfig start, double length) => _byTokens ? length : length * NonEmbedding(start);
 
     // A warm-up that is a share of the run is one of the shortest: branches of one trunk have it in common, and targets have theirs like them.
-    private LadderRun Whole(RunConfig start, string label, double multiplier)
+    private LadderRun Whole(RunConfig start, string label, double tokens)
     {
-        long steps = Steps(multiplier);
+        double multiplier = tokens / NonEmbedding(start);
         ScheduleOptions schedule = _options.Schedule == LadderSchedule.Branches
-            ? start.Schedule with { Warmup = Duration.OfSteps(start.Schedule.Warmup.Steps(start.Training.TokensAStep, Steps(_shortest))) }
+            ? start.Schedule with { Warmup = Duration.OfSteps(start.Schedule.Warmup.Steps(start.Training.TokensAStep, Steps(TokensOf(start, _shortest)))) }
             : start.Schedule;
         return New(LadderRunKind.Whole, label, multiplier, new PlannedRun(start with
         {
             Name = FormattableString.Invariant($"{label}-x{multiplier:0.###}-s{start.Seed}"),
             Schedule = schedule,
-            Training = start.Training with { Length = Duration.OfSteps(steps) },
+            Training = start.Training with { Length = Duration.OfSteps(Steps(tokens)) },
         }));
 
-        long Steps(double each) => Math.Max(1, (long)Math.Round(each * NonEmbedding(start) / start.Training.TokensAStep));
+        long Steps(double all) => Math.Max(1, (long)Math.Round(all / start.Training.TokensAStep));
     }
 
     // Without its length and its warm-up.
