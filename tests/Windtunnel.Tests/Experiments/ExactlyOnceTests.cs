@@ -34,7 +34,8 @@ public sealed class ExactlyOnceTests : IDisposable
               validation: {every: 100%, tokens: 500}
               logging: {tensorBoard: false}
             cells: [{ratios: [0.02]}]
-            optimizers: {adamw: {start: {optimizer: {type: adamw, learningRate: 1e-4}}, grid: {optimizer.learningRate: [RATES]}}}
+            search: grid
+            grid: {optimizer.learningRate: [RATES]}
             """.Replace("RATES", rates, StringComparison.Ordinal));
 
         Random random = new(1);
