@@ -132,7 +132,7 @@ public sealed class LadderTests : IDisposable
         Ladder ladder = Load("type: ladder\nrun: base.yaml\nsizes: [{layers: 2, width: 32, feedForward: 64}]\nmultipliers: [1, 2]");
 
         Assert.Equal((2, 32, 64), (ladder.Runs[0].Resolved.Model.Layers, ladder.Runs[0].Resolved.Model.Width, ladder.Runs[0].Resolved.Model.FeedForward));
-        Assert.Equal("layers2-width32-feedForward64-trunk-s1", ladder.Runs[0].Name);
+        Assert.Equal("20.6k-trunk-s1", ladder.Runs[0].Name);
         Assert.Equal(Duration.OfRun(0.1), ((WsdOptions)ladder.Runs[1].Planned.Config.Schedule).Decay);
     }
 
@@ -152,7 +152,7 @@ public sealed class LadderTests : IDisposable
     [InlineData("[20, 5, 10]", "[]", "multipliers names none")]
     [InlineData("[20, 5, 10]", "[5, 0]", "multipliers must be positive")]
     [InlineData("[20, 5, 10]", "[5, 5]", "multipliers must be different")]
-    [InlineData("[20, 5, 10]", "[20, 20.001]", "two multipliers end or cool down at the same step")]
+    [InlineData("[20, 5, 10]", "[20, 20.001]", "two lengths end or cool down at the same step")]
     [InlineData("[20, 5, 10]", "[20, 0.001]", "size 20k: schedule.decay")]
     [InlineData("{type: wsd, warmup: 10%, decay: 10%}", "cosine", "run.schedule must be wsd for branches")]
     [InlineData("tokenizer: bytes}", "tokenizer: bytes, validationFraction: 0}", "validationFraction must be above 0")]
@@ -160,7 +160,7 @@ public sealed class LadderTests : IDisposable
     [InlineData("name: small", "seeds: [1, 1]", "seeds must be different")]
     [InlineData("name: small", "headline: kaplan", "headline 'kaplan' is none of chinchilla")]
     [InlineData("name: small", "learningRate: {coefficient: 0}", "learningRate needs a positive coefficient")]
-    [InlineData("multiplier: 80", "multiplier: -1", "target 20k: multiplier -1 must be positive")]
+    [InlineData("multiplier: 80", "multiplier: -1", "target 20k: needs a positive multiplier")]
     [InlineData("multiplier: 80", "multiplier: 20", "two runs would be the same")]
     public void What_makes_no_sense_is_one_clear_line(string before, string after, string problem)
     {
