@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Windtunnel.Experiments;
 using Windtunnel.Experiments.Ladders;
 using Windtunnel.Runs.Config;
+using Windtunnel.Tests.Training;
 using Windtunnel.Training;
 using Windtunnel.Training.Schedules;
 
@@ -113,6 +114,23 @@ public sealed class LadderTests : IDisposable
     }
 
     [Fact]
+    public void Models_are_counted_with_the_vocabulary_that_the_tokenizer_has_got()
+    {
+        Ladder ladder = Load(Small.Replace("tokenizer: bytes", "tokenizer: {type: bpe, vocabularySize: 20000}", StringComparison.Ordinal));
+        RunStore store = new(new RunPlaces(_folder.File("runs"), _folder.File("data")), new RecordingListener());
+
+        Ladder known = ladder.WithData(store);
+
+        foreach ((LadderRun before, LadderRun after) in ladder.Runs.Concat(ladder.Targets).Zip(known.Runs.Concat(known.Targets)))
+        {
+            Assert.Equal(store.Resolve(before.Planned).Model.Count(), after.Counts);
+            Assert.Equal((before.Counts.NonEmbedding, before.Tokens), (after.Counts.NonEmbedding, after.Tokens));
+            Assert.True(after.Counts.Total < before.Counts.Total && after.Flops < before.Flops);
+            Assert.Same(before.Planned, after.Planned);
+        }
+    }
+
+    [Fact]
     public void Rate_and_batch_follow_the_size_by_their_rules()
     {
         Ladder ladder = Load(Small + "\nlearningRate: {coefficient: 2, exponent: -0.5}\nbatchTokens: {coefficient: 8, exponent: 0.5}");
@@ -152,7 +170,7 @@ public sealed class LadderTests : IDisposable
     [InlineData("[20, 5, 10]", "[]", "multipliers names none")]
     [InlineData("[20, 5, 10]", "[5, 0]", "multipliers must be positive")]
     [InlineData("[20, 5, 10]", "[5, 5]", "multipliers must be different")]
-    [InlineData("[20, 5, 10]", "[20, 20.001]", "two multipliers end or cool down at the same step")]
+    [InlineData("[20, 5, 10]", "[20, 20.001]", "two lengths end or cool down at the same step")]
     [InlineData("[20, 5, 10]", "[20, 0.001]", "size 20k: schedule.decay")]
     [InlineData("{type: wsd, warmup: 10%, decay: 10%}", "cosine", "run.schedule must be wsd for branches")]
     [InlineData("tokenizer: bytes}", "tokenizer: bytes, validationFraction: 0}", "validationFraction must be above 0")]
@@ -160,8 +178,10 @@ public sealed class LadderTests : IDisposable
     [InlineData("name: small", "seeds: [1, 1]", "seeds must be different")]
     [InlineData("name: small", "headline: kaplan", "headline 'kaplan' is none of chinchilla")]
     [InlineData("name: small", "learningRate: {coefficient: 0}", "learningRate needs a positive coefficient")]
-    [InlineData("multiplier: 80", "multiplier: -1", "target 20k: multiplier -1 must be positive")]
+    [InlineData("multiplier: 80", "multiplier: -1", "target 20k: needs a positive multiplier")]
     [InlineData("multiplier: 80", "multiplier: 20", "two runs would be the same")]
+    [InlineData("batchSize: 4}", "batchSize: 4, gradientAccumulation: 0}\nbatchTokens: {coefficient: 8, exponent: 0.5}", "size 20k: training.gradientAccumulation: 0 must be a divisor")]
+    [InlineData("batchSize: 4}", "batchSize: 4, gradientAccumulation: 8}\nbatchTokens: {coefficient: 8, exponent: 0.5}", "size 20k: training.gradientAccumulation: 8 must be a divisor")]
     public void What_makes_no_sense_is_one_clear_line(string before, string after, string problem)
     {
         Assert.Contains(before, Small, StringComparison.Ordinal);
