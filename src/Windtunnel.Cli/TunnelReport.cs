@@ -1,3 +1,4 @@
+using Windtunnel.Experiments;
 using Windtunnel.Experiments.Ladders;
 using Windtunnel.Laws.Fitting;
 using Windtunnel.Models;
@@ -13,17 +14,17 @@ internal static class TunnelReport
     private const double Utilisation = 0.25;
 
     /// <summary>Every run with all that follows from the file, and the sums.</summary>
-    public static void WritePlan(Ladder ladder, int workers)
+    public static void WritePlan(Ladder ladder, RunStore store, int workers)
     {
         double peak = MachinePeak.FlopsPerSecond(1, rounds: 3);
-        TextTable table = new("<run", "layers", "width", "heads", "ffn", "vocab", "N", "batch", "rate", "from step", "to", "tokens", "FLOP", "memory", "time");
+        TextTable table = new("<run", "layers", "width", "heads", "ffn", "vocab", "N", "batch", "rate", "from step", "to", "tokens", "epochs", "FLOP", "memory", "time");
         foreach (LadderRun run in ladder.Runs.Concat(ladder.Targets))
         {
             ModelDimensions model = run.Resolved.Model.Dimensions;
             table.Add(
                 run.Name, $"{model.Layers}", $"{model.Width}", $"{model.Heads}", $"{model.FeedForward}", $"{model.Vocabulary}", $"{run.Counts.NonEmbedding:N0}",
                 $"{run.Resolved.Training.BatchSize} x {run.Resolved.Training.SequenceLength}", $"{run.Resolved.Optimizer.LearningRate:0.###e+0}", $"{run.Planned.TrunkStep:N0}", $"{run.Steps:N0}",
-                Quantity.Count(run.OwnTokens), Quantity.Flops(run.OwnFlops), Quantity.Bytes(RunEstimate.Of(run.Resolved).Memory.Total), Time(run.OwnFlops));
+                Quantity.Count(run.OwnTokens), $"{run.Tokens / (double)store.TrainingTokensOf(run.Planned):0.0#}", Quantity.Flops(run.OwnFlops), Quantity.Bytes(RunEstimate.Of(run.Resolved).Memory.Total), Time(run.OwnFlops));
         }
 
         table.Write();
@@ -40,7 +41,7 @@ internal static class TunnelReport
         }
 
         Console.WriteLine($"headline  {ladder.Headline}");
-        Console.WriteLine($"Times are at {Utilisation:P0} of the {Quantity.Flops(peak)}/s measured on one core; N is without embeddings, a batch is sequences x tokens.");
+        Console.WriteLine($"Times are at {Utilisation:P0} of the {Quantity.Flops(peak)}/s measured on one core; N is without embeddings, a batch is sequences x tokens; epochs are those at a run's end, its trunk's included.");
 
         string Time(double flops) => Quantity.Time(flops / peak / Utilisation);
     }
@@ -68,6 +69,24 @@ internal static class TunnelReport
             .. prediction.Targets.Where(target => !target.Blind).Select(target => $"{target.Name} was there before this was written: what is said of it is no prediction"),
         ]);
         Console.WriteLine($"written: {path}, SHA-256 {sha256}");
+    }
+
+    /// <summary>The losses so far, beside what the headline says of them.</summary>
+    public static void Write(LadderResults results, Ladder ladder)
+    {
+        Console.WriteLine();
+        TextTable table = new("<run", "<", "N", "multiplier", "tokens", "FLOP", "loss", ladder.Headline, "error");
+        foreach (LadderResult row in results.Rows.Where(row => row.Outcome is not null))
+        {
+            bool ended = double.IsFinite(row.Outcome!.LossNats);
+            table.Add(
+                row.Run.Name, row.Kind, Quantity.Count(row.Run.Counts.NonEmbedding), $"{row.Run.Multiplier:0.###}", Quantity.Count(row.Run.Tokens), Quantity.Flops(row.Run.Flops),
+                ended ? FitReport.Value(row.Outcome.LossNats) : "diverged", row.PredictedNats is { } law ? FitReport.Value(law) : null,
+                ended && row.PredictedNats is { } predicted ? $"{(predicted - row.Outcome.LossNats) / row.Outcome.LossNats:+0.00%;-0.00%}" : null);
+        }
+
+        table.Write();
+        Console.WriteLine($"{results.Rows.Count(row => row.Outcome is not null)} of {Quantity.Of(results.Rows.Count, "run")} have ended; {ladder.Headline} is {(results.Rows.Any(row => row.PredictedNats is not null) ? "fitted" : "not fitted yet")}");
     }
 
     /// <summary>Predicted against actual.</summary>

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Windtunnel.Experiments.Ladders;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
 
@@ -27,6 +28,9 @@ public sealed class ExperimentFolder
     /// <summary>One flat row a run.</summary>
     public string ResultsPath => At("results.csv");
 
+    /// <summary>The page that shows it.</summary>
+    public string ReportPath => At("report.html");
+
     /// <summary>Who trains which run.</summary>
     public RunQueue Queue { get; }
 
@@ -34,9 +38,11 @@ public sealed class ExperimentFolder
     /// <param name="root">The folder of experiments; made where absent.</param>
     /// <param name="options">The experiment.</param>
     /// <param name="source">Its file, which a path in it is relative to.</param>
+    /// <exception cref="ValidationException">The folder is of an experiment of another type, or of a ladder whose prediction is sealed and is not of these runs.</exception>
     public static ExperimentFolder Create(string root, ExperimentOptions options, string source)
     {
         ExperimentFolder folder = new(System.IO.Path.GetFullPath(System.IO.Path.Combine(root, Valid(options.Name))));
+        folder.RequireReplaceable(options, source);
         Directory.CreateDirectory(folder.Path);
         JsonObject settings = JsonSerializer.SerializeToNode(options, ConfigFile.JsonOptions)!.AsObject();
         if (settings["run"] is JsonValue run && run.TryGetValue(out string? file))
@@ -64,6 +70,28 @@ public sealed class ExperimentFolder
 
     /// <summary>Where a worker writes what becomes of its runs.</summary>
     public string LogPath(string worker) => System.IO.Path.Combine(At("logs"), $"{worker}.log");
+
+    private void RequireReplaceable(ExperimentOptions options, string source)
+    {
+        if (!File.Exists(ExperimentPath))
+        {
+            return;
+        }
+
+        string type = TypeOf(options), known = ConfigFile.Read(ExperimentPath)["type"]?.ToString() ?? type;
+        if (known != type)
+        {
+            throw new ValidationException($"{ExperimentPath}: is a {known} of the same name; give the {type} of {source} another name");
+        }
+
+        string prediction = TunnelPrediction.Beside(ExperimentPath);
+        if (TunnelPrediction.IsSealed(prediction) && Load() is Ladder sealedLadder && options.Build(source) is Ladder ladder && !sealedLadder.IsSame(ladder))
+        {
+            throw new ValidationException($"{prediction}: is of other runs than {source} has now; give the changed ladder another name");
+        }
+
+        static string TypeOf(ExperimentOptions options) => JsonSerializer.SerializeToNode(options, ConfigFile.JsonOptions)!["type"]!.GetValue<string>();
+    }
 
     private string At(string name) => System.IO.Path.Combine(Path, name);
 

@@ -1,6 +1,6 @@
 namespace Windtunnel.Experiments;
 
-/// <summary>How far an experiment is: every run that it is known to need is in one of the three lists, in the order of the plan.</summary>
+/// <summary>How far an experiment is: every run that it is known to need is in one of the three lists, in the order of the plan, then trunks that the plan does not name.</summary>
 /// <param name="Ended">Those with results, diverged ones included.</param>
 /// <param name="Open">Those to be trained, or in training, by whomever.</param>
 /// <param name="Failed">Those that failed, and the branches that wait for a trunk that did.</param>
@@ -16,9 +16,10 @@ public sealed record ExperimentStatus(
         // Each run is looked up once: a result that comes in between may call for runs that this plan does not have yet.
         Dictionary<string, RunOutcome?> found = [];
         Dictionary<string, PlannedRun> needed = [];
-        foreach (PlannedRun run in experiment.Plan(Find))
+        IReadOnlyList<PlannedRun> plan = experiment.Plan(Find);
+        foreach (PlannedRun run in plan.Concat(plan.SelectMany(TrunksOf)))
         {
-            Add(run);
+            needed.TryAdd(store.IdOf(run), run);
         }
 
         IReadOnlySet<string> failures = queue.Failed;
@@ -36,15 +37,7 @@ public sealed record ExperimentStatus(
             return outcome;
         }
 
-        void Add(PlannedRun run)
-        {
-            if (run.Trunk is { } trunk)
-            {
-                Add(trunk);
-            }
-
-            needed.TryAdd(store.IdOf(run), run);
-        }
+        static IEnumerable<PlannedRun> TrunksOf(PlannedRun run) => run.Trunk is { } trunk ? [.. TrunksOf(trunk), trunk] : [];
 
         RunState StateOf(PlannedRun run) => Find(run) is not null ? RunState.Ended
             : failures.Contains(store.IdOf(run)) || (run.Trunk is { } trunk && StateOf(trunk) == RunState.Failed && !store.CanStart(run)) ? RunState.Failed

@@ -25,4 +25,5 @@ public interface IExperiment
 /// </param>
 /// <param name="Trunk">The run that it branches from, with weights, optimizer state and place in the data; null where it draws its own weights.</param>
 /// <param name="TrunkStep">The trunk's checkpoint; one of its <c>checkpoints.milestones</c>, or its last step.</param>
-public sealed record PlannedRun(RunConfig Config, PlannedRun? Trunk = null, long TrunkStep = 0);
+/// <param name="Prediction">The SHA-256 of what was written down about its result before it started, for its record; null where nothing was.</param>
+public sealed record PlannedRun(RunConfig Config, PlannedRun? Trunk = null, long TrunkStep = 0, string? Prediction = null);

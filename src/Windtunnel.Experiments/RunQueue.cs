@@ -54,7 +54,7 @@ public sealed class RunQueue(string folder, TimeSpan? staleAfter = null)
         if (number > 0)
         {
             before = Read<Lease>(LeasePath(run, number), out DateTime touched);
-            if (IsHeld(before, touched))
+            if (IsHeld(before, touched, Now))
             {
                 return null;
             }
@@ -76,7 +76,7 @@ public sealed class RunQueue(string folder, TimeSpan? staleAfter = null)
     public Lease? HolderOf(string run)
     {
         int number = Newest(run);
-        return number > 0 && Read<Lease>(LeasePath(run, number), out DateTime touched) is { } lease && IsHeld(lease, touched) ? lease : null;
+        return number > 0 && Read<Lease>(LeasePath(run, number), out DateTime touched) is { } lease && IsHeld(lease, touched, NowOrHere) ? lease : null;
     }
 
     /// <summary>How often a run was taken.</summary>
@@ -127,14 +127,14 @@ public sealed class RunQueue(string folder, TimeSpan? staleAfter = null)
     }
 
     // What can't be read may be in the making: only its age counts.
-    private bool IsHeld(Lease? lease, DateTime touched)
+    private bool IsHeld(Lease? lease, DateTime touched, Func<DateTime> now)
     {
         if (lease is { Returned: true } || (lease?.Host == Environment.MachineName && !IsAlive(lease.Process)))
         {
             return false;
         }
 
-        return Now() - touched < (staleAfter ?? StaleAfter);
+        return now() - touched < (staleAfter ?? StaleAfter);
     }
 
     private static bool IsAlive(int process)
@@ -157,6 +157,19 @@ public sealed class RunQueue(string folder, TimeSpan? staleAfter = null)
         using FileStream file = new(path, FileMode.Create, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0, FileOptions.DeleteOnClose);
         file.WriteByte(0);
         return File.GetLastWriteTimeUtc(file.SafeFileHandle);
+    }
+
+    // Whoever only looks may do so without the right to write.
+    private DateTime NowOrHere()
+    {
+        try
+        {
+            return Now();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return DateTime.UtcNow;
+        }
     }
 
     private static T? Read<T>(string path, out DateTime touched)

@@ -22,7 +22,7 @@ namespace Windtunnel.Experiments;
 /// <param name="threads">Worker threads of a run, 0 for one a core; the config's own when null.</param>
 public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? threads = null)
 {
-    private readonly Dictionary<string, (string Key, int Vocabulary)> _data = [];
+    private readonly Dictionary<string, PreparedData> _data = [];
     private readonly ConditionalWeakTable<RunConfig, Identity> _identities = [];
     private readonly ConcurrentDictionary<string, RunOutcome> _ended = [];
 
@@ -47,6 +47,12 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
         Identity identity = _identities.GetValue(run.Config, Identify);
         return identity.FlopsAStep * (run.Config.TotalSteps - run.TrunkStep);
     }
+
+    /// <summary>A run's config with every dimension filled in, by the vocabulary that its tokenizer has; prepares the data where it has to.</summary>
+    public RunConfig Resolve(PlannedRun run) => run.Config.Resolve(DataOf(run.Config.Data).Vocabulary);
+
+    /// <summary>Tokens that the run's data holds for training: one epoch of them; prepares the data where it has to.</summary>
+    public long TrainingTokensOf(PlannedRun run) => DataOf(run.Config.Data).TrainingTokens;
 
     /// <summary>How a run ended; null where it has not been run to its end. A branch of a trunk that diverged before it ended with its trunk.</summary>
     public RunOutcome? Find(PlannedRun run)
@@ -98,7 +104,8 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
             training.Train(stop);
         }
 
-        return Find(run);
+        return Find(run) ?? (stop.ExitCode is not null ? null
+            : throw new ValidationException($"{Path.Combine(places.Runs, IdOf(run))}: ended without a validation loss, which results are of; set data.validationFraction above 0"));
     }
 
     private TrainingRun Open(PlannedRun run)
@@ -107,14 +114,17 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
         string path = Path.Combine(places.Runs, id);
         if (Directory.Exists(path) && !CanGoOn(run, path))
         {
-            // Its process died while it made the folder: there is nothing to go on with.
-            RunFolder.Open(places.Runs, id).Lock().Dispose();
-            Directory.Delete(path, recursive: true);
+            // Its process died while it made the folder: there is nothing to go on with. One that is still at it holds the lock.
+            using RunLock held = RunFolder.Open(places.Runs, id).Lock();
+            if (!CanGoOn(run, path))
+            {
+                Directory.Delete(path, recursive: true);
+            }
         }
 
         RunConfig config = run.Config with { Threads = threads ?? run.Config.Threads };
         RunPlaces own = places with { RunId = id };
-        ConfigOrigin origin = new(null, []);
+        ConfigOrigin origin = new(null, [], run.Prediction);
         return Directory.Exists(path) ? TrainingRun.Resume(id, places, listener, config.Threads)
             : run.Trunk is { } trunk ? TrainingRun.Branch(IdOf(trunk), run.TrunkStep, config, origin, own, listener)
             : TrainingRun.Start(config, origin, own, listener);
@@ -138,7 +148,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
         }
     }
 
-    /// <summary>How the run in a folder ended, whatever it is of; null where it has not, or cannot be read: whoever trains it then learns why.</summary>
+    /// <summary>How the run in a folder ended, whatever it is of; null where it has not, has no validation loss, or cannot be read: whoever trains it then learns why.</summary>
     public RunOutcome? OutcomeOf(string id)
     {
         string path = Path.Combine(places.Runs, id, "run.json");
@@ -159,13 +169,13 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
         }
     }
 
-    private static RunOutcome Outcome(RunFolder folder, RunRecord record)
+    private static RunOutcome? Outcome(RunFolder folder, RunRecord record)
     {
         double[] losses = Values("/loss"), bits = Values("/bpb");
         bool diverged = record.Status == RunStatus.Diverged;
         if (!diverged && losses.Length == 0)
         {
-            throw new ValidationException($"{folder.Path}: has no validation loss to tune by; set data.validationFraction above 0");
+            return null;
         }
 
         MetricsRow[] rows = [.. MetricsLog.Read(folder.MetricsPath)];
@@ -185,25 +195,25 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
 
     private Identity Identify(RunConfig config)
     {
-        (string key, int vocabulary) = DataOf(config.Data);
-        config = config.Resolve(vocabulary);
+        PreparedData data = DataOf(config.Data);
+        config = config.Resolve(data.Vocabulary);
 
         // Which checkpoints stay decides nothing but what can branch off.
         string milestones = config.Checkpoints.Milestones is { Length: > 0 } steps ? $" milestones {string.Join(' ', steps.Distinct().Order())}" : "";
         return new Identity(
-            JsonSerializer.SerializeToNode(config.Optimizer, ConfigFile.JsonOptions)!["type"]!.GetValue<string>(), $"{EngineVersion} {key} {config.Fingerprint()}{milestones}",
+            JsonSerializer.SerializeToNode(config.Optimizer, ConfigFile.JsonOptions)!["type"]!.GetValue<string>(), $"{EngineVersion} {data.Key} {config.Fingerprint()}{milestones}",
             config.Training.TokensAStep * config.Model.Count().TrainingFlopsAToken(config.Training.SequenceLength));
     }
 
-    private (string Key, int Vocabulary) DataOf(DataOptions data)
+    private PreparedData DataOf(DataOptions data)
     {
         string options = ConfigFile.ToYaml(data);
         lock (_data)
         {
-            if (!_data.TryGetValue(options, out (string Key, int Vocabulary) known))
+            if (!_data.TryGetValue(options, out PreparedData? known))
             {
                 using Dataset dataset = Dataset.Prepare(data, places.Data, listener.Noticed);
-                _data[options] = known = (dataset.Manifest.Key, dataset.Manifest.VocabularySize);
+                _data[options] = known = new PreparedData(dataset.Manifest.Key, dataset.Manifest.VocabularySize, dataset.Training.Sum(source => source.TokenCount));
             }
 
             return known;
@@ -212,6 +222,8 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
 
     /// <summary>What a config is known by.</summary>
     private sealed record Identity(string Optimizer, string Text, double FlopsAStep);
+
+    private sealed record PreparedData(string Key, int Vocabulary, long TrainingTokens);
 }
 
 /// <summary>How a run ended.</summary>

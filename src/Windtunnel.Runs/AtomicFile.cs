@@ -9,7 +9,9 @@ public static class AtomicFile
     private const int InvalidArgument = 22; // EINVAL: a file system that cannot sync directories
 
     /// <summary>Writes a temporary file beside <paramref name="path"/>, syncs it, renames it into place and syncs the folder.</summary>
-    public static void Write(string path, Action<Stream> write)
+    /// <param name="overwrite">Whether a file that is there is replaced.</param>
+    /// <exception cref="IOException">The file is there and is not to be replaced.</exception>
+    public static void Write(string path, Action<Stream> write, bool overwrite = true)
     {
         string temporary = $"{path}.tmp-{Path.GetRandomFileName()}";
         try
@@ -20,7 +22,7 @@ public static class AtomicFile
                 file.Flush(flushToDisk: true);
             }
 
-            File.Move(temporary, path, overwrite: true);
+            File.Move(temporary, path, overwrite);
         }
         catch
         {
@@ -32,7 +34,8 @@ public static class AtomicFile
     }
 
     /// <summary>Writes UTF-8 text without a byte order mark.</summary>
-    public static void WriteText(string path, string text) => Write(path, file => file.Write(Encoding.UTF8.GetBytes(text)));
+    /// <inheritdoc cref="Write"/>
+    public static void WriteText(string path, string text, bool overwrite = true) => Write(path, file => file.Write(Encoding.UTF8.GetBytes(text)), overwrite);
 
     /// <summary>Makes the creations, renames and deletions in a folder durable; does nothing on Windows, where NTFS journals them.</summary>
     public static void SyncDirectory(string path)

@@ -46,13 +46,29 @@ public sealed partial class RunFolder
     /// <exception cref="ValidationException">The id has characters beyond letters, digits, <c>. _ -</c>, is too long, or is taken.</exception>
     public static RunFolder Create(string root, string name, string? id = null, TimeProvider? clock = null)
     {
+        (RunFolder folder, RunLock held) = CreateLocked(root, name, id, clock);
+        held.Dispose();
+        return folder;
+    }
+
+    /// <summary>Creates a folder that is this process's own from the moment that others can see it.</summary>
+    /// <inheritdoc cref="Create"/>
+    public static (RunFolder Folder, RunLock Lock) CreateLocked(string root, string name, string? id = null, TimeProvider? clock = null)
+    {
         string stem = id ?? $"{name}-{(clock ?? TimeProvider.System).GetUtcNow():yyyyMMdd-HHmmss}";
         string fullRoot = Directory.CreateDirectory(root).FullName;
 
         // A rename onto a folder that is not empty fails, so of two processes one gets the id.
         string temporary = System.IO.Path.Combine(fullRoot, $"~{System.IO.Path.GetRandomFileName()}");
         Directory.CreateDirectory(temporary);
-        File.WriteAllText(System.IO.Path.Combine(temporary, RunLock.FileName), "");
+
+        // Windows renames no folder in which a file is open: there the lock is free for a moment.
+        RunLock held = new(temporary);
+        if (OperatingSystem.IsWindows())
+        {
+            held.Dispose();
+        }
+
         try
         {
             for (int attempt = 1; ; attempt++)
@@ -62,7 +78,7 @@ public sealed partial class RunFolder
                 {
                     Directory.Move(temporary, path);
                     AtomicFile.SyncDirectory(fullRoot);
-                    return new RunFolder(path);
+                    return (new RunFolder(path), OperatingSystem.IsWindows() ? new RunLock(path) : held);
                 }
                 catch (IOException) when (System.IO.Path.Exists(path))
                 {
@@ -73,12 +89,15 @@ public sealed partial class RunFolder
                 }
             }
         }
-        finally
+        catch
         {
+            held.Dispose();
             if (Directory.Exists(temporary))
             {
                 Directory.Delete(temporary, recursive: true);
             }
+
+            throw;
         }
     }
 

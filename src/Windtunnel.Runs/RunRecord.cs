@@ -64,6 +64,7 @@ public sealed record RunModel(long Parameters, long NonEmbedding);
 /// <param name="Data">What it trains on, so that it can go on without the corpus.</param>
 /// <param name="Model">How large its model is.</param>
 /// <param name="GitSha">The commit of the repository around the working folder, if any.</param>
+/// <param name="Prediction">The SHA-256 of what was written down about its result before it started; null where nothing was.</param>
 /// <param name="Summary">Final metrics by name; NaN and infinities are written as strings.</param>
 public sealed record RunRecord(
     string Id,
@@ -75,6 +76,7 @@ public sealed record RunRecord(
     RunInit? Init = null,
     RunData? Data = null,
     RunModel? Model = null,
+    string? Prediction = null,
     string? Host = null,
     string? GitSha = null,
     string? ToolVersion = null,

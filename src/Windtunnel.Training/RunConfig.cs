@@ -132,7 +132,9 @@ public sealed record TrainingOptions(
     /// <summary>Tokens of an optimizer step.</summary>
     public long TokensAStep => (long)BatchSize * SequenceLength;
 
-    internal void Validate()
+    /// <summary>Checks every setting.</summary>
+    /// <exception cref="ValidationException">One is impossible.</exception>
+    public void Validate()
     {
         Require(Length.Unit != DurationUnit.Fraction && Length.Value >= 1, "length", Length, "a number of steps or tokens");
         Require(SequenceLength is >= 1 and <= 1 << 20, "sequenceLength", SequenceLength, "between 1 and 1048576");

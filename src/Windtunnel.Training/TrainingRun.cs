@@ -116,7 +116,7 @@ public sealed class TrainingRun : IDisposable
         config = config with { Threads = threads ?? config.Threads };
         Dataset data = OpenData(record, config.Data, places, listener);
         config = config.Resolve(data.Tokenizer.VocabularySize);
-        return Open(folder, record, config, data, listener, isNew: false, run =>
+        return Open(folder, record, config, data, listener, held: null, run =>
         {
             if (run._checkpoints.OpenNewest() is { } checkpoint)
             {
@@ -248,28 +248,38 @@ public sealed class TrainingRun : IDisposable
         RunConfig config, ConfigOrigin origin, RunPlaces places, Dataset data, RunParent? parent, RunInit? init, ITrainingListener listener,
         Action<TrainingRun> prepare)
     {
-        RunFolder folder = RunFolder.Create(places.Runs, config.Name, places.RunId);
-        folder.WriteConfig(config, origin.Text, origin.Overrides);
+        (RunFolder folder, RunLock held) = RunFolder.CreateLocked(places.Runs, config.Name, places.RunId);
         ModelCounts counts = config.Model.Count();
         RunRecord record = RunRecord.Start(folder, config.Name, config.Seed, parent) with
         {
             Init = init,
             Data = new RunData(Path.GetFullPath(data.Folder), data.Manifest.Key),
             Model = new RunModel(counts.Total, counts.NonEmbedding),
+            Prediction = origin.Prediction,
         };
-        return Open(folder, record, config, data, listener, isNew: true, prepare);
+        try
+        {
+            folder.WriteConfig(config, origin.Text, origin.Overrides);
+        }
+        catch
+        {
+            Release(new Stack<IDisposable>([data, held]));
+            throw;
+        }
+
+        return Open(folder, record, config, data, listener, held, prepare);
     }
 
-    // A run that can't even start must hold nothing; a new one must not look as if it were running, an old one must stay as it was.
+    // A run that can't even start must hold nothing; a new one, which is locked already, must not look as if it were running, an old one must stay as it was.
     private static TrainingRun Open(
-        RunFolder folder, RunRecord record, RunConfig config, Dataset data, ITrainingListener listener, bool isNew, Action<TrainingRun> prepare)
+        RunFolder folder, RunRecord record, RunConfig config, Dataset data, ITrainingListener listener, RunLock? held, Action<TrainingRun> prepare)
     {
         Stack<IDisposable> owned = new([data]);
         record = record with { Status = RunStatus.Running, Ended = null, ExitCode = null };
         try
         {
-            owned.Push(folder.Lock());
-            if (isNew)
+            owned.Push(held ?? folder.Lock());
+            if (held is not null)
             {
                 record.Save(folder.RecordPath);
             }
@@ -282,7 +292,7 @@ public sealed class TrainingRun : IDisposable
         }
         catch
         {
-            if (isNew)
+            if (held is not null)
             {
                 Attempt(() => (record with { Status = RunStatus.Failed, Ended = DateTimeOffset.UtcNow, ExitCode = 1 }).Save(folder.RecordPath));
             }
@@ -578,4 +588,5 @@ public sealed record RunPlaces(string Runs = "runs", string Data = "data", strin
 /// <summary>What a config came from, for the record.</summary>
 /// <param name="Text">The file's text, where there was one.</param>
 /// <param name="Overrides">The overrides as typed.</param>
-public sealed record ConfigOrigin(string? Text, IReadOnlyList<string> Overrides);
+/// <param name="Prediction">The SHA-256 of what was written down about the run's result before; null where nothing was.</param>
+public sealed record ConfigOrigin(string? Text, IReadOnlyList<string> Overrides, string? Prediction = null);

@@ -59,10 +59,8 @@ internal static class CompareVerb
         ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file);
         ExperimentSession session = new(comparison, folder, places);
         int exitCode = session.Run(parsed.GetValue(s_workers), parsed.GetValue(s_minutes));
-        ComparisonResults results = comparison.Judge(session.Store.Find);
-        AtomicFile.WriteText(folder.ResultsPath, results.ToCsv());
-        ComparisonReport.Write(results);
-        Console.WriteLine($"written: {Path.GetRelativePath(Environment.CurrentDirectory, folder.ResultsPath)}");
+        ExperimentResults.Write(comparison, folder, session.Store);
+        ExperimentResults.WriteReport(folder, session.Store);
         return exitCode;
     }
 

@@ -43,7 +43,7 @@ internal static class ReportVerb
         {
             ExperimentFolder folder = ExperimentFolder.Open(experiments, words[0]);
             RunStore store = new(new RunPlaces(root, parsed.GetValue(s_data)!), new Notices(message => Console.WriteLine($"  {PlainText.Line(message)}")));
-            return Write(ExperimentReport.Of(folder, store), parsed.GetValue(s_out) ?? Path.Combine(folder.Path, "report.html"));
+            return Write(ExperimentReport.Of(folder, store), parsed.GetValue(s_out) ?? folder.ReportPath);
         }
 
         string[] ids = words.Length > 0 ? words : [.. RunTable.Read(root).Select(row => row.Id)];

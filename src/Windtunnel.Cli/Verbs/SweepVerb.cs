@@ -81,7 +81,7 @@ internal static class SweepVerb
             results.SetAction(parsed =>
             {
                 (ExperimentFolder folder, ExperimentSession session, IExperiment experiment) = Open(parsed, s_experiment);
-                ShowResults(folder, session, experiment as Sweep ?? throw new ValidationException($"{folder.Name}: is no sweep"));
+                ExperimentResults.Write(experiment, folder, session.Store);
                 return 0;
             });
             return results;
@@ -144,7 +144,8 @@ internal static class SweepVerb
         }
 
         int exitCode = session.Run(parsed.GetValue(s_workers), parsed.GetValue(s_minutes));
-        ShowResults(folder, session, sweep);
+        ExperimentResults.Write(sweep, folder, session.Store);
+        ExperimentResults.WriteReport(folder, session.Store);
         return exitCode;
     }
 
@@ -230,14 +231,6 @@ internal static class SweepVerb
             file.Write(line);
             Console.WriteLine(PlainText.Line(line));
         }
-    }
-
-    private static void ShowResults(ExperimentFolder folder, ExperimentSession session, Sweep sweep)
-    {
-        SweepResults results = SweepResults.Of(sweep, session.Store.Find);
-        AtomicFile.WriteText(folder.ResultsPath, results.ToCsv());
-        SweepReport.Write(results);
-        Console.WriteLine($"written: {Path.GetRelativePath(Environment.CurrentDirectory, folder.ResultsPath)}");
     }
 
     private static (ExperimentFolder Folder, ExperimentSession Session, IExperiment Experiment) Open(ParseResult parsed, Argument<string> name)

@@ -24,7 +24,7 @@ internal static class TunnelVerb
     private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption();
     private static readonly Option<string> s_experiments = ExperimentSession.ExperimentsOption();
     private static readonly Option<int> s_workers = ExperimentSession.WorkersOption();
-    private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "print every run with its dimensions and cost, and run nothing" };
+    private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "prepare the data, print every run with its dimensions and cost, and run nothing" };
 
     public static Command Command
     {
@@ -46,13 +46,14 @@ internal static class TunnelVerb
         (ExperimentOptions options, IExperiment experiment, string file) = ExperimentSession.Read(ConfigWords.Parse(parsed, s_words), "configs/ladders/miniature.yaml");
         Ladder ladder = experiment as Ladder ?? throw new ValidationException($"{file}: type must be ladder; other experiments are for 'windtunnel sweep run'");
         int workers = parsed.GetValue(s_workers) is > 0 and int given ? given : throw new ValidationException($"--workers {parsed.GetValue(s_workers)}: must be at least 1");
+        RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         if (parsed.GetValue(s_dryRun))
         {
-            TunnelReport.WritePlan(ladder, workers);
+            RunStore store = new(places, new Notices(message => Console.Error.WriteLine(PlainText.Line(message))));
+            TunnelReport.WritePlan(ladder.WithData(store), store, workers);
             return 0;
         }
 
-        RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file);
         ExperimentSession session = new(folder.Load(), folder, places);
         Tunnel tunnel = new(folder, session.Store);
@@ -62,6 +63,8 @@ internal static class TunnelVerb
         {
             TunnelReport.Write(check);
             Console.WriteLine($"written: {tunnel.CheckPath}");
+            ExperimentResults.WriteCsv(tunnel, folder);
+            ExperimentResults.WriteReport(folder, session.Store);
         }
 
         return exitCode;

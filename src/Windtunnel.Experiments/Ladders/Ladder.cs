@@ -140,6 +140,14 @@ public sealed class Ladder : IExperiment
         }
     }
 
+    private Ladder(Ladder other, RunStore store)
+    {
+        (_options, _run, _prediction, _byTokens, _shortest, Headline) = (other._options, other._run, other._prediction, other._byTokens, other._shortest, other.Headline);
+        (Runs, Targets) = ([.. other.Runs.Select(Known)], [.. other.Targets.Select(Known)]);
+
+        LadderRun Known(LadderRun run) => new(run.Kind, run.Size, run.Multiplier, run.Planned, store.Resolve(run.Planned));
+    }
+
     /// <inheritdoc/>
     public string Name => _options.Name;
 
@@ -167,6 +175,13 @@ public sealed class Ladder : IExperiment
     /// <summary>Model operations of the same points by a whole run to each.</summary>
     public double HorizonFlops => Points.Sum(run => run.Flops);
 
+    /// <summary>The same ladder, its models counted with the vocabulary that their tokenizer has got; prepares the data where it has to.</summary>
+    public Ladder WithData(RunStore store) => new(this, store);
+
+    /// <summary>Whether another file means the same runs and asks the same of them.</summary>
+    internal bool IsSame(Ladder other) =>
+        Headline == other.Headline && Options.Count == other.Options.Count && Described().SequenceEqual(other.Described());
+
     /// <summary>
     /// The ladder's runs; its targets too once a sealed prediction of them lies beside the ladder's file. Branches come first, the
     /// cheapest of them ahead: whenever one can start it gives a result soon. Then what takes longest, for a trunk's last branch can't
@@ -174,10 +189,14 @@ public sealed class Ladder : IExperiment
     /// </summary>
     public IReadOnlyList<PlannedRun> Plan(Func<PlannedRun, RunOutcome?> find) =>
     [
-        .. Runs.Concat(TunnelPrediction.IsSealed(_prediction) ? Targets : [])
+        .. Runs.Concat(TunnelPrediction.SealOn(_prediction) is { } seal ? Targets.Select(run => run with { Planned = run.Planned with { Prediction = seal } }) : [])
             .OrderBy(run => run.Kind != LadderRunKind.Branch).ThenBy(run => run.Kind == LadderRunKind.Branch ? run.OwnFlops : -run.OwnFlops)
             .Select(run => run.Planned),
     ];
+
+    // By what decides their bits, as their ids are.
+    private IEnumerable<string> Described() => Runs.Concat(Targets).Select(run =>
+        $"{run.Kind} {run.Resolved.Fingerprint()} from {run.Planned.TrunkStep} milestones {string.Join(' ', run.Planned.Config.Checkpoints.Milestones ?? [])}");
 
     private static string DefaultHeadline(IEnumerable<LadderRun> points)
     {
@@ -278,6 +297,7 @@ public sealed class Ladder : IExperiment
             throw new ValidationException("run.data.validationFraction must be above 0: laws are fitted to validation losses");
         }
 
+        config.Training.Validate();
         long parameters = NonEmbedding(config);
         if (_options.LearningRate is { } rate)
         {

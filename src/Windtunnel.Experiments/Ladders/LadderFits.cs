@@ -19,7 +19,7 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
         {
             ["chinchilla"] = () => Fit.Of(new ChinchillaLaw(), Points(ladder, store)),
             ["over-training"] = () => Fit.Of(new OverTrainingLaw(), Points(ladder, store)),
-            ["annealing"] = () => Curves(ladder, store),
+            ["annealing"] = () => Annealing(Curves(ladder, store), ladder),
         };
         OrderedDictionary<string, Fit> fits = [];
         List<string> notes = [];
@@ -42,7 +42,20 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
     /// <exception cref="ValidationException">The fit predicts no loss for such a run.</exception>
     public static Prediction Predict(Fit fit, Ladder ladder, LadderRun run) => fit.Law is CurveLaw
         ? new FitPredictor(fit).Curve(RatesOf(run), [(int)run.Steps], run.Counts.NonEmbedding)[0]
-        : fit.Predict(ParametersOf(ladder, run), run.Tokens);
+        : fit.Predict(run.ParametersBy(ladder.Options.Count), run.Tokens);
+
+    /// <summary>What a fit predicts for a run; null where it predicts no loss for such a run.</summary>
+    public static Prediction? TryPredict(Fit fit, Ladder ladder, LadderRun run)
+    {
+        try
+        {
+            return Predict(fit, ladder, run);
+        }
+        catch (ValidationException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>The final losses, by parameters and tokens; those of runs that diverged are left out and listed.</summary>
     public static Observations Points(Ladder ladder, RunStore store)
@@ -53,13 +66,13 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
             ladder.Name, null,
             new Dictionary<string, string> { ["n"] = ladder.Options.Count == ParameterCount.All ? "params" : "params_non_embedding", ["d"] = "tokens", ["loss"] = "val_loss" },
             [.. ended[true].Select(each => each.Outcome.Id)],
-            [.. ended[true].SelectMany(each => new[] { ParametersOf(ladder, each.Run), each.Run.Tokens })],
+            [.. ended[true].SelectMany(each => new double[] { each.Run.ParametersBy(ladder.Options.Count), each.Run.Tokens })],
             [.. ended[true].Select(each => each.Outcome.LossNats)],
             [.. ended[false].Select(each => new ExcludedRow(each.Outcome.Id, "it diverged"))]);
     }
 
-    // Laws of curves describe what follows the first steep fall: from half of the shortest run on.
-    private static Fit Curves(Ladder ladder, RunStore store)
+    /// <summary>The loss curves of the runs that have completed: what laws of curves describe follows the first steep fall, so from half of the shortest run on.</summary>
+    internal static IReadOnlyList<LossCurve> Curves(Ladder ladder, RunStore store)
     {
         List<LossCurve> curves = [];
         foreach (IGrouping<(string, ulong), LadderRun> rung in ladder.Runs.GroupBy(run => (run.Size, run.Planned.Config.Seed)))
@@ -67,19 +80,22 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
             int start = (int)(rung.Where(run => run.Kind != LadderRunKind.Trunk).Min(run => run.Steps) / 2);
             curves.AddRange(
                 from run in rung
-                let outcome = OutcomeOf(run, store)
-                where outcome.Status == RunStatus.Completed
+                let outcome = store.Find(run.Planned)
+                where outcome?.Status == RunStatus.Completed
                 select LossCurve.Read(RunFolder.Open(store.Places.Runs, outcome.Id), rates: RatesOf(run), parameters: run.Counts.NonEmbedding).From(start));
         }
 
+        return curves;
+    }
+
+    private static Fit Annealing(IReadOnlyList<LossCurve> curves, Ladder ladder)
+    {
         AnnealingLaw law = LambdaScan.Of(new AnnealingLaw(Size: ladder.Runs.DistinctBy(run => run.Counts.NonEmbedding).Count() > 1), curves).Law;
         return CurveFit.Of(law, curves, ladder.Name, new FitSettings(Replicates: CurveFit.Replicates)).Fit;
     }
 
     private static RunOutcome OutcomeOf(LadderRun run, RunStore store) =>
         store.Find(run.Planned) ?? throw new InvalidOperationException($"{run.Name} has not been trained");
-
-    private static double ParametersOf(Ladder ladder, LadderRun run) => ladder.Options.Count == ParameterCount.All ? run.Counts.Total : run.Counts.NonEmbedding;
 
     private static LearningRateSequence RatesOf(LadderRun run)
     {

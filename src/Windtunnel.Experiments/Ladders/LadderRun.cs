@@ -21,7 +21,7 @@ public enum LadderRunKind
 /// <param name="Size">As the ladder's file gives it.</param>
 /// <param name="Multiplier">Training tokens for each non-embedding parameter at its end; of a trunk, at that of its longest branch.</param>
 /// <param name="Planned">What to train.</param>
-/// <param name="Resolved">Its config with every dimension filled in, for the largest vocabulary that its tokenizer may get.</param>
+/// <param name="Resolved">Its config with every dimension filled in: for the largest vocabulary that its tokenizer may get, until the data is known (<see cref="Ladder.WithData"/>).</param>
 public sealed record LadderRun(LadderRunKind Kind, string Size, double Multiplier, PlannedRun Planned, RunConfig Resolved)
 {
     /// <summary>For people: size, multiplier, seed.</summary>
@@ -38,6 +38,9 @@ public sealed record LadderRun(LadderRunKind Kind, string Size, double Multiplie
 
     /// <summary>The model's parameters.</summary>
     public ModelCounts Counts { get; } = Resolved.Model.Count();
+
+    /// <summary>Those of the parameters that a law counts as N.</summary>
+    public long ParametersBy(ParameterCount count) => count == ParameterCount.All ? Counts.Total : Counts.NonEmbedding;
 
     /// <summary>Model operations up to its end, the trunk's included.</summary>
     public double Flops => Tokens * FlopsAToken;

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Windtunnel.Laws;
+using Windtunnel.Runs;
 using Windtunnel.Text;
 
 namespace Windtunnel.Experiments.Ladders;
@@ -13,7 +14,7 @@ namespace Windtunnel.Experiments.Ladders;
 public sealed class Tunnel(ExperimentFolder folder, RunStore store)
 {
     /// <summary>What is trained.</summary>
-    public Ladder Ladder { get; } = folder.Load() as Ladder ?? throw new ValidationException($"{folder.ExperimentPath}: type must be ladder");
+    public Ladder Ladder { get; } = (folder.Load() as Ladder ?? throw new ValidationException($"{folder.ExperimentPath}: type must be ladder")).WithData(store);
 
     /// <summary>What is said of the targets before they are trained.</summary>
     public string PredictionPath { get; } = TunnelPrediction.Beside(folder.ExperimentPath);
@@ -36,29 +37,87 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
                 return null;
             }
 
-            Predict().Save(PredictionPath);
-            TunnelPrediction.Seal(PredictionPath);
+            // Another process may have come this far in the meantime: what was said first stands.
+            TunnelPrediction own = Predict();
+            if (!TunnelPrediction.IsSealed(PredictionPath))
+            {
+                own.Save(PredictionPath);
+                TunnelPrediction.Seal(PredictionPath);
+            }
         }
 
-        (TunnelPrediction prediction, string hash) = TunnelPrediction.OpenSealed(PredictionPath);
-        RequireSame(prediction);
-        predicted?.Invoke(prediction, hash);
+        VerifiedPrediction before = Verify()!;
+        predicted?.Invoke(before.Prediction, before.Sha256);
         if (!train(Ladder.Targets))
         {
             return null;
         }
 
+        VerifiedPrediction verified = Verify()!;
         TunnelCheck check = TunnelCheck.Of(
-            prediction, hash, Ladder.Targets.Select(run => store.Find(run.Planned)!),
-            CheckEntropy(prediction.Fits.ToDictionary(fit => fit.Law, fit => Fit.Load(Path.Combine(folder.Path, fit.File)))));
+            verified.Prediction, verified.Sha256, Ladder.Targets.Select(run => store.Find(run.Planned)!), CheckEntropy(verified.Fits));
         check.Save(CheckPath);
         return check;
     }
 
+    /// <summary>
+    /// Reads the prediction and holds it against all that was written since: the hash beside it, those of its fits, the ladder's runs,
+    /// the check, and the records of its targets.
+    /// </summary>
+    /// <returns>Null before it is sealed.</returns>
+    /// <exception cref="ValidationException">The ladder's file has changed since.</exception>
+    /// <exception cref="InvalidDataException">The prediction, a fit of it or the check was changed since.</exception>
+    public VerifiedPrediction? Verify()
+    {
+        if (!TunnelPrediction.IsSealed(PredictionPath))
+        {
+            return null;
+        }
+
+        (TunnelPrediction prediction, string hash) = TunnelPrediction.OpenSealed(PredictionPath);
+        if (!prediction.Runs.SequenceEqual(IdsOf(Ladder.Points)) || !prediction.Targets.Select(target => target.Id).SequenceEqual(IdsOf(Ladder.Targets))
+            || prediction.Headline != Ladder.Headline || prediction.Count != Ladder.Options.Count)
+        {
+            throw new ValidationException($"{PredictionPath}: is of other runs than the ladder {Ladder.Name} has now; give the changed ladder another name");
+        }
+
+        Dictionary<string, Fit> fits = [];
+        foreach (FittedLaw fit in prediction.Fits)
+        {
+            string path = Path.Combine(folder.Path, fit.File);
+            if (!File.Exists(path) || TunnelPrediction.Sha256(path) != fit.Sha256)
+            {
+                throw new InvalidDataException($"{path}: is not the fit that {PredictionPath} was made with; put it back as it was");
+            }
+
+            fits.Add(fit.Law, Fit.Load(path));
+        }
+
+        TunnelCheck? check = File.Exists(CheckPath) ? TunnelCheck.Load(CheckPath) : null;
+        if (check is not null && check.PredictionSha256 != hash)
+        {
+            throw new InvalidDataException($"{PredictionPath}: was changed after {CheckPath} was written: its SHA-256 is {hash}, and {check.PredictionSha256} stands there; put it back as it was");
+        }
+
+        return new VerifiedPrediction(prediction, hash, fits, check, [.. prediction.Targets.Where(IsRecorded).Select(target => target.Name)]);
+
+        bool IsRecorded(PredictedTarget target)
+        {
+            string path = Path.Combine(store.Places.Runs, target.Id, "run.json");
+            string? recorded = target.Blind && File.Exists(path) ? RunRecord.Load(path).Prediction : null;
+            return recorded is null || recorded == hash ? recorded is not null
+                : throw new InvalidDataException(
+                    $"{path}: was started for a prediction whose SHA-256 is {recorded}; that of {PredictionPath} is {hash}: put it back as it was, or give the target another seed");
+        }
+    }
+
+    /// <summary>What has come of every run so far, beside what the headline says of it once the prediction is sealed.</summary>
+    public LadderResults Results() => LadderResults.Of(Ladder, store, Verify()?.Fits[Ladder.Headline]);
+
     private TunnelPrediction Predict()
     {
         LadderFits fits = LadderFits.Of(Ladder, store);
-        List<string> notes = [.. fits.Notes];
+        List<string> notes = [.. fits.Notes, Dependence(), .. Ladder.Targets.Where(RepeatsData).Select(Repetition)];
         List<FittedLaw> fitted = [];
         Directory.CreateDirectory(Path.Combine(folder.Path, "fits"));
         foreach ((string law, Fit fit) in fits.ById)
@@ -96,29 +155,34 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
         }
     }
 
-    private void RequireSame(TunnelPrediction prediction)
-    {
-        if (!prediction.Runs.SequenceEqual(IdsOf(Ladder.Points)) || !prediction.Targets.Select(target => target.Id).SequenceEqual(IdsOf(Ladder.Targets))
-            || prediction.Headline != Ladder.Headline || prediction.Count != Ladder.Options.Count)
-        {
-            throw new ValidationException($"{PredictionPath}: is of other runs than the ladder {Ladder.Name} has now; give the changed ladder another name");
-        }
-
-        foreach (FittedLaw fit in prediction.Fits)
-        {
-            string path = Path.Combine(folder.Path, fit.File);
-            if (!File.Exists(path) || TunnelPrediction.Sha256(path) != fit.Sha256)
-            {
-                throw new InvalidDataException($"{path}: is not the fit that {PredictionPath} was made with; put it back as it was");
-            }
-        }
-    }
-
     private IReadOnlyList<EntropyCheck> CheckEntropy(IReadOnlyDictionary<string, Fit> fits)
     {
         using Dataset data = Dataset.Prepare(Ladder.Runs[0].Planned.Config.Data, store.Places.Data);
         return EntropyCheck.Of(fits, data);
     }
 
+    // What is common to branches, or to all runs of a seed, is in no interval.
+    private string Dependence() => "intervals treat the ladder's runs as independent; those of one size and seed share "
+        + (Ladder.Options.Schedule == LadderSchedule.Branches ? "the seed and, up to where their branches leave it, the trunk" : "the seed")
+        + ", so that chance is larger than the intervals say";
+
+    private bool RepeatsData(LadderRun run) => run.Tokens > store.TrainingTokensOf(run.Planned);
+
+    private string Repetition(LadderRun run)
+    {
+        double epoch = store.TrainingTokensOf(run.Planned), most = Ladder.Points.Max(point => point.Tokens / (double)store.TrainingTokensOf(point.Planned));
+        return FormattableString.Invariant(
+            $"{run.Name}: trains {run.Tokens / epoch:0.0} times over its data, of {epoch:N0} tokens, where the longest run fitted takes {most:0.0#}: the laws don't know of repeated data");
+    }
+
     private string[] IdsOf(IEnumerable<LadderRun> runs) => [.. runs.Select(run => store.IdOf(run.Planned))];
 }
+
+/// <summary>A prediction that is as it was.</summary>
+/// <param name="Prediction">What was said.</param>
+/// <param name="Sha256">Of the file: as it was recorded beside it, and wherever else <see cref="Tunnel.Verify"/> found one.</param>
+/// <param name="Fits">By the law's name, each with the hash that the prediction has of it.</param>
+/// <param name="Check">What came, with the same hash; null where that is not written yet.</param>
+/// <param name="Recorded">The targets whose records have the hash since they were started.</param>
+public sealed record VerifiedPrediction(
+    TunnelPrediction Prediction, string Sha256, IReadOnlyDictionary<string, Fit> Fits, TunnelCheck? Check, IReadOnlyList<string> Recorded);

@@ -12,6 +12,7 @@ namespace Windtunnel.Experiments.Ladders;
 public sealed record TunnelCheck(string Format, string PredictionSha256, IReadOnlyList<CheckedTarget> Targets, IReadOnlyList<EntropyCheck> Entropy)
 {
     private const string CurrentFormat = "windtunnel-check-1";
+    private const int MaxBytes = 10_000_000;
 
     /// <summary>Holds a prediction against results.</summary>
     /// <param name="outcomes">How each target ended, in the prediction's order.</param>
@@ -22,6 +23,22 @@ public sealed record TunnelCheck(string Format, string PredictionSha256, IReadOn
             [.. target.Laws.Select(law => new CheckedLoss(
                 law.Law, law.LossNats, law.Single, (law.LossNats - outcome.LossNats) / outcome.LossNats, law.Single.Contains(outcome.LossNats)))]))],
         entropy);
+
+    /// <summary>Reads the file.</summary>
+    /// <exception cref="InvalidDataException">It is not a check.</exception>
+    public static TunnelCheck Load(string path)
+    {
+        try
+        {
+            return new FileInfo(path).Length <= MaxBytes
+                ? JsonSerializer.Deserialize<TunnelCheck>(File.ReadAllText(path), TunnelPrediction.Json) ?? throw new JsonException("holds nothing")
+                : throw new JsonException($"larger than {MaxBytes:N0} bytes");
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidDataException($"{path}: not a check: {error.Message.ReplaceLineEndings(" ")}; delete it, and 'windtunnel tunnel' writes it again", error);
+        }
+    }
 
     /// <summary>Writes the file.</summary>
     public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, TunnelPrediction.Json) + "\n");

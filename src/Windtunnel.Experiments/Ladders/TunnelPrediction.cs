@@ -40,23 +40,42 @@ public sealed record TunnelPrediction(
     public void Save(string path) => AtomicFile.WriteText(path, JsonSerializer.Serialize(this, Json) + "\n");
 
     /// <summary>Records the file's hash beside it, as sha256sum does.</summary>
-    /// <returns>The hash.</returns>
-    public static string Seal(string path)
+    /// <remarks>Does nothing where it was sealed already: what was sealed first stands.</remarks>
+    public static void Seal(string path)
     {
-        string hash = Sha256(path);
-        AtomicFile.WriteText(SealOf(path), $"{hash}  {Path.GetFileName(path)}\n");
-        return hash;
+        try
+        {
+            AtomicFile.WriteText(SealOf(path), $"{Sha256(path)}  {Path.GetFileName(path)}\n", overwrite: false);
+        }
+        catch (IOException) when (IsSealed(path))
+        {
+        }
     }
 
     /// <summary>Whether the file was sealed: a target may have been trained since.</summary>
     public static bool IsSealed(string path) => File.Exists(SealOf(path));
+
+    /// <summary>The hash that was recorded when the file was sealed; null before.</summary>
+    /// <exception cref="InvalidDataException">There is something else in its place.</exception>
+    public static string? SealOn(string path)
+    {
+        if (!IsSealed(path))
+        {
+            return null;
+        }
+
+        string hash = ReadSmall(SealOf(path)).Split(' ')[0];
+        return hash.Length == 2 * SHA256.HashSizeInBytes && hash.All(char.IsAsciiHexDigitLower)
+            ? hash
+            : throw new InvalidDataException($"{SealOf(path)}: holds no SHA-256; put it back as it was");
+    }
 
     /// <summary>Reads a sealed file.</summary>
     /// <returns>The prediction, and the file's hash.</returns>
     /// <exception cref="InvalidDataException">It is gone, or not what it was when it was sealed.</exception>
     public static (TunnelPrediction Prediction, string Sha256) OpenSealed(string path)
     {
-        string recorded = ReadSmall(SealOf(path)).Split(' ')[0];
+        string? recorded = SealOn(path);
         if (!File.Exists(path))
         {
             throw new InvalidDataException($"{path}: is gone, and was the prediction that the targets are checked against; restore it");

@@ -1,5 +1,3 @@
-using System.ComponentModel.DataAnnotations;
-using System.Text.Json;
 using Windtunnel.Experiments.Ladders;
 using Windtunnel.Laws;
 using Windtunnel.Laws.Figures;
@@ -11,13 +9,12 @@ namespace Windtunnel.Experiments.Reports;
 /// <summary>A report of a wind tunnel: the ladder, the laws, what they said of models that had not been trained, and what came.</summary>
 internal static class TunnelReport
 {
-    private const int MostBytes = 10_000_000;
-
     public static Report Of(Tunnel tunnel, ExperimentFolder folder, RunStore store)
     {
         Ladder ladder = tunnel.Ladder;
-        (TunnelPrediction? prediction, string hash) = TunnelPrediction.IsSealed(tunnel.PredictionPath) ? TunnelPrediction.OpenSealed(tunnel.PredictionPath) : (null, "");
-        Dictionary<string, Fit> fits = (prediction?.Fits ?? []).ToDictionary(fit => fit.Law, fit => Fit.Load(Path.Combine(folder.Path, fit.File)));
+        VerifiedPrediction? verified = tunnel.Verify();
+        TunnelPrediction? prediction = verified?.Prediction;
+        IReadOnlyDictionary<string, Fit> fits = verified?.Fits ?? new Dictionary<string, Fit>();
         (LadderRun Run, RunOutcome Outcome)[] ended =
             [.. ladder.Runs.Concat(ladder.Targets).Select(run => (Run: run, Outcome: store.Find(run.Planned))).Where(each => each.Outcome is not null).Select(each => (each.Run, each.Outcome!))];
         Dictionary<string, LadderRun> runs = ended.DistinctBy(each => each.Outcome.Id).ToDictionary(each => each.Outcome.Id, each => each.Run);
@@ -27,9 +24,9 @@ internal static class TunnelReport
         RunHistory[] bySize = [.. histories.OrderBy(run => Array.IndexOf(sizes, runs[run.Id].Size)).ThenBy(run => run.Record?.Parent is not null)];
 
         return new Report(ladder.Name, Lead(ladder, prediction, outcomes), RunSections.WithBlocks(
-            new ReportSection("Prediction and result", [.. Result(prediction, outcomes, hash), .. RunSections.Failures(folder)]),
-            new ReportSection("Laws", [.. fits.Where(fit => fit.Value.Law is PointLaw).Select(fit => Drawn(fit.Key, fit.Value, prediction!, outcomes)), .. fits.SelectMany(fit => Fitted(fit.Key, fit.Value))]),
-            new ReportSection("Irreducible loss", [.. Entropy(tunnel.CheckPath)]),
+            new ReportSection("Prediction and result", [.. Result(verified, outcomes), .. RunSections.Failures(folder)]),
+            new ReportSection("Laws", [.. fits.Select(fit => fit.Value.Law is CurveLaw ? Curves(fit.Key, fit.Value, ladder, store) : Drawn(fit.Key, fit.Value, prediction!, outcomes)), .. fits.SelectMany(fit => Fitted(fit.Key, fit.Value))]),
+            new ReportSection("Irreducible loss", [.. Entropy(verified?.Check)]),
             new ReportSection("Ladder", [.. Rungs(ladder, store, fits.GetValueOrDefault(prediction?.Headline ?? "")), .. RunSections.Lineage(bySize)]),
             new ReportSection("Loss curves", [.. RunSections.Curves(bySize, "loss", "Loss of every run, by size", run => runs[run.Id].Size)]),
             new ReportSection("Configurations", [RunSections.Experiment(folder), .. RunSections.Configs(histories)]),
@@ -44,20 +41,31 @@ internal static class TunnelReport
             return $"{outcomes.Count:N0} of {Quantity.Of(ladder.Runs.Count, "run")} of the ladder have ended; nothing has been predicted yet.";
         }
 
-        double[] errors = [.. prediction.Targets.Where(target => outcomes.ContainsKey(target.Id)).Select(target => Math.Abs(Error(target.Laws[0].LossNats, outcomes[target.Id].LossNats))).Where(double.IsFinite)];
-        string cost = $"from small runs that took {Quantity.Flops(prediction.LadderFlops)} in all";
-        return errors.Length == 0
-            ? $"The losses of {Quantity.Of(prediction.Targets.Count, "model")} were predicted {cost}, and written down; none of the models has been trained to its end yet."
-            : $"The losses of {Quantity.Of(prediction.Targets.Count, "model")} were predicted {cost}, and written down before {(prediction.Targets.All(target => target.Blind) ? "any of the models was trained" : "the models were trained, though not before all were begun")}. "
-                + $"{(errors.Length == prediction.Targets.Count ? "" : $"{errors.Length} of them have been trained since. ")}The largest error is {errors.Max():P2}.";
+        double[] errors = [.. prediction.Targets.Where(target => outcomes.ContainsKey(target.Id)).Select(target => Math.Abs(Error(target.Laws[0].LossNats, outcomes[target.Id].LossNats)))];
+        double[] finite = [.. errors.Where(double.IsFinite)];
+        string said = $"The losses of {Quantity.Of(prediction.Targets.Count, "model")} were predicted from small runs that took {Quantity.Flops(prediction.LadderFlops)} in all, and written down";
+        if (errors.Length == 0)
+        {
+            return $"{said}; none of the models has been trained to its end yet.";
+        }
+
+        string[] results =
+        [
+            .. errors.Length == prediction.Targets.Count ? Array.Empty<string>() : [$"{errors.Length} of them have been trained since."],
+            .. finite.Length == errors.Length ? Array.Empty<string>() : [finite.Length == 0 ? "All that were trained diverged." : $"{errors.Length - finite.Length} diverged."],
+            .. finite.Length == 0 ? Array.Empty<string>() : [$"The largest error is {finite.Max():P2}."],
+        ];
+        return $"{said} before {(prediction.Targets.All(target => target.Blind) ? "any of the models was trained" : "the models were trained, though not before all were begun")}. {string.Join(' ', results)}";
     }
 
-    private static IEnumerable<ReportBlock> Result(TunnelPrediction? prediction, Dictionary<string, RunOutcome> outcomes, string hash)
+    private static IEnumerable<ReportBlock> Result(VerifiedPrediction? verified, Dictionary<string, RunOutcome> outcomes)
     {
-        if (prediction is null)
+        if (verified is null)
         {
             yield break;
         }
+
+        TunnelPrediction prediction = verified.Prediction;
 
         yield return new KeyFigures(
         [
@@ -102,9 +110,18 @@ internal static class TunnelReport
             yield return new ReportNotes(notes);
         }
 
-        yield return new ReportText("The prediction was sealed before the targets were trained. The SHA-256 of prediction.json was, and still is:");
-        yield return new ReportCommand(hash);
+        string[] places =
+        [
+            "in prediction.json.sha256", .. verified.Check is null ? Array.Empty<string>() : ["in check.json"],
+            .. verified.Recorded.Select(target => $"in run.json of {target}, since it was started"),
+        ];
+        yield return new ReportText(
+            $"The SHA-256 of prediction.json is the one that stands {string.Join(", ", places)}; the fits have those that stand in the prediction, and the runs are those that it names. Nothing else was verified: whoever can write to all of these files can change them together.");
+        yield return new ReportCommand(verified.Sha256);
     }
+
+    private static ReportFigure Curves(string name, Fit fit, Ladder ladder, RunStore store) => new(
+        $"law-{name}", FitFigure.Draw(fit, LadderFits.Curves(ladder, store)), "The law through the loss curves of the ladder's runs, from where it was fitted; below, the learning rates that shape them.");
 
     private static ReportFigure Drawn(string name, Fit fit, TunnelPrediction prediction, Dictionary<string, RunOutcome> outcomes)
     {
@@ -137,14 +154,14 @@ internal static class TunnelReport
         }
     }
 
-    private static IEnumerable<ReportBlock> Entropy(string path) => !File.Exists(path) || Check(path).Entropy is not { Count: > 0 } entropy ? [] :
+    private static IEnumerable<ReportBlock> Entropy(TunnelCheck? check) => check?.Entropy is not { Count: > 0 } entropy ? [] :
     [
         new ReportTable(
             "The entropy of the generated language is known: what the best possible model would lose on the held-out documents, against the irreducible losses fitted. In nats a token.",
             ["<law", "<parameter", "fitted", "95 % from", "to", "true", "<within"],
             [
-                .. entropy.Select(check => new ReportRow(
-                    [check.Law, check.Parameter, $"{check.FittedNats:F4}", End(check.Interval?.Low), End(check.Interval?.High), $"{check.TrueNats:F4}", check.Inside ? "yes" : "no"])),
+                .. entropy.Select(truth => new ReportRow(
+                    [truth.Law, truth.Parameter, $"{truth.FittedNats:F4}", End(truth.Interval?.Low), End(truth.Interval?.High), $"{truth.TrueNats:F4}", truth.Inside ? "yes" : "no"])),
             ]),
     ];
 
@@ -165,7 +182,7 @@ internal static class TunnelReport
                 .. ladder.Runs.Select(run =>
                 {
                     RunOutcome? outcome = store.Find(run.Planned);
-                    double? law = fit is null || run.Kind == LadderRunKind.Trunk ? null : LawOf(run);
+                    double? law = fit is null || run.Kind == LadderRunKind.Trunk ? null : LadderFits.TryPredict(fit, ladder, run)?.Value;
                     return new ReportRow(
                     [
                         run.Name, run.Kind.ToString().ToLowerInvariant(), Quantity.Count(run.Counts.NonEmbedding), run.Kind == LadderRunKind.Trunk ? null : $"{run.Multiplier:0.###}", Quantity.Count(run.Tokens),
@@ -174,32 +191,6 @@ internal static class TunnelReport
                     ]);
                 }),
             ]);
-
-        double? LawOf(LadderRun run)
-        {
-            try
-            {
-                return LadderFits.Predict(fit, ladder, run).Value;
-            }
-            catch (ValidationException)
-            {
-                return null;
-            }
-        }
-    }
-
-    private static TunnelCheck Check(string path)
-    {
-        try
-        {
-            return new FileInfo(path).Length <= MostBytes
-                ? JsonSerializer.Deserialize<TunnelCheck>(File.ReadAllText(path), TunnelPrediction.Json) ?? throw new JsonException("holds nothing")
-                : throw new JsonException($"larger than {MostBytes:N0} bytes");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{path}: not a check: {error.Message.ReplaceLineEndings(" ")}; delete it, and 'windtunnel tunnel' writes it again", error);
-        }
     }
 
     private static double Error(double predicted, double actual) => (predicted - actual) / actual;

@@ -37,6 +37,8 @@ public sealed class CompareVerbTests : IDisposable
         Assert.Contains("noise: two runs that differ in nothing but the seed differ by ", first, StringComparison.Ordinal);
         Assert.Equal(first[first.IndexOf("variant ", StringComparison.Ordinal)..], second[second.IndexOf("variant ", StringComparison.Ordinal)..]);
         Assert.Equal(9, Directory.GetDirectories(_folder.File("runs")).Length);
+        Assert.EndsWith("report.html\n", first, StringComparison.Ordinal);
+        Assert.True(File.Exists(_folder.File("experiments/toy/report.html")));
         string[] rows = File.ReadAllLines(_folder.File("experiments/toy/results.csv"));
         Assert.Equal(10, rows.Length);
         Assert.All(rows, row => Assert.Equal(11, row.Split(',').Length));

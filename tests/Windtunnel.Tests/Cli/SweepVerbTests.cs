@@ -51,6 +51,8 @@ public sealed class SweepVerbTests : IDisposable
         Assert.Equal(6, Directory.GetDirectories(_folder.File("runs")).Length);
         Assert.Contains("6 done, 0 running, 0 waiting, 0 failed\n", first, StringComparison.Ordinal);
         Assert.Contains("muon", first, StringComparison.Ordinal);
+        Assert.EndsWith("report.html\n", first, StringComparison.Ordinal);
+        Assert.True(File.Exists(_folder.File("experiments/toy/report.html")));
         Assert.DoesNotContain("6 done", second, StringComparison.Ordinal);
         Assert.Equal(csv, File.ReadAllText(_folder.File("experiments/toy/results.csv")));
         Assert.Equal("toy: 6 done, 0 running, 0 waiting, 0 failed\n", Sweep("status", "toy").AssertSucceeds());

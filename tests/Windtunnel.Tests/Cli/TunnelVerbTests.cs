@@ -37,6 +37,28 @@ public sealed class TunnelVerbTests : IDisposable
         Assert.Matches(@"\nover-training: E = [0-9.]+ nats/token .*; the language's entropy is 0\.[0-9]+, (inside|outside)\n", first);
         Assert.Equal(first[first.IndexOf("predicted from", StringComparison.Ordinal)..].Split('\n')[..10], second[second.IndexOf("predicted from", StringComparison.Ordinal)..].Split('\n')[..10]);
         Assert.Equal(13, Directory.GetDirectories(_folder.File("runs")).Length);
+        foreach (string output in (string[])[first, second])
+        {
+            string last = output.TrimEnd('\n').Split('\n')[^1];
+            Assert.StartsWith("report: ", last, StringComparison.Ordinal);
+            Assert.Equal(_folder.File("experiments/toy/report.html"), Path.GetFullPath(last["report: ".Length..]));
+        }
+
+        Assert.True(File.Exists(_folder.File("experiments/toy/report.html")));
+        string csv = File.ReadAllText(_folder.File("experiments/toy/results.csv"));
+        string[][] rows = [.. csv.TrimEnd('\n').Split('\n').Select(row => row.Split(','))];
+        Assert.Equal(["run", "name", "kind", "status", "size", "multiplier", "seed", "parameters", "tokens", "flops", "loss", "predicted"], rows[0]);
+        Assert.Equal((3, 9, 1), (rows.Count(row => row[2] == "trunk"), rows.Count(row => row[2] == "branch"), rows.Count(row => row[2] == "target")));
+        Assert.All(rows.Skip(1), row => Assert.Equal(row[2] == "trunk", row[^1].Length == 0));
+        File.Delete(_folder.File("experiments/toy/results.csv"));
+        string results = Tool.Run("sweep", "results", "toy", "--runs", _folder.File("runs"), "--data", _folder.File("data"), "--experiments", _folder.File("experiments")).AssertSucceeds();
+        Assert.Matches(@"\n16k-x4-s1 +target ", results);
+        Assert.Equal(csv, File.ReadAllText(_folder.File("experiments/toy/results.csv")));
+
+        // A command that is refused changes nothing.
+        string experiment = File.ReadAllText(_folder.File("experiments/toy/experiment.yaml"));
+        Tunnel("--seeds=[2]").AssertFails(2, "give the changed ladder another name");
+        Assert.Equal(experiment, File.ReadAllText(_folder.File("experiments/toy/experiment.yaml")));
 
         string[] lines = Tool.Run("runs", "list", "--runs", _folder.File("runs")).AssertSucceeds().Split('\n', StringSplitOptions.RemoveEmptyEntries)[1..];
         Assert.Equal(13, lines.Length);
@@ -56,9 +78,9 @@ public sealed class TunnelVerbTests : IDisposable
         string[] lines = Tunnel("--dry-run").AssertSucceeds().Split('\n');
         string[][] rows = [.. lines.Skip(1).TakeWhile(line => line.Length > 0).Select(line => line.Replace(" x ", "x", StringComparison.Ordinal).Split("  ", StringSplitOptions.RemoveEmptyEntries))];
 
-        Assert.Equal(["run", "layers", "width", "heads", "ffn", "vocab", "N", "batch", "rate", "from step", "to", "tokens", "FLOP", "memory", "time"], lines[0].Split("  ", StringSplitOptions.RemoveEmptyEntries).Select(word => word.Trim()));
+        Assert.Equal(["run", "layers", "width", "heads", "ffn", "vocab", "N", "batch", "rate", "from step", "to", "tokens", "epochs", "FLOP", "memory", "time"], lines[0].Split("  ", StringSplitOptions.RemoveEmptyEntries).Select(word => word.Trim()));
         Assert.Equal(13, rows.Length);
-        Assert.Equal(Flops(lines.Single(line => line.StartsWith("ladder", StringComparison.Ordinal)).Split(": ")[1].Split(',')[0]), rows[..^1].Sum(row => Flops(row[12])), 0.01 * Flops(rows[^1][12]));
+        Assert.Equal(Flops(lines.Single(line => line.StartsWith("ladder", StringComparison.Ordinal)).Split(": ")[1].Split(',')[0]), rows[..^1].Sum(row => Flops(row[13])), 0.01 * Flops(rows[^1][13]));
         Assert.Equal(["0", "0"], [rows[0][9].Trim(), rows[^1][9].Trim()]);
         Assert.False(Directory.Exists(_folder.File("runs")));
         Assert.False(Directory.Exists(_folder.File("experiments")));

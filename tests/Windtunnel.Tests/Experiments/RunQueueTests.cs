@@ -45,6 +45,19 @@ public sealed class RunQueueTests : IDisposable
     }
 
     [Fact]
+    public void Whoever_only_looks_needs_no_right_to_write()
+    {
+        RunQueue queue = new(_folder.Path);
+        using RunLease lease = queue.TryTake("run", "me", 0)!;
+
+        // What stands where the clock's file would be written keeps it from being written.
+        Directory.CreateDirectory(_folder.File($"leases/.clock-{Environment.MachineName}-{Environment.ProcessId}-{Environment.CurrentManagedThreadId}"));
+
+        Assert.Equal(lease.Lease, queue.HolderOf("run"));
+        Assert.Throws<UnauthorizedAccessException>(() => queue.TryTake("run", "other", 0));
+    }
+
+    [Fact]
     public void A_holder_on_another_host_is_gone_when_it_has_been_silent_for_too_long_by_the_clock_of_the_file_system()
     {
         RunQueue queue = new(_folder.Path, TimeSpan.FromMinutes(2));

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text;
 using Windtunnel.Experiments;
@@ -103,6 +104,44 @@ public sealed class RunStoreTests : IDisposable
         File.WriteAllText(Path.Combine(_folder.File("runs"), Store().IdOf(s_run), "lock"), "");
 
         Assert.Equal(RunStatus.Completed, Store().Train(s_run, _stop)!.Status);
+    }
+
+    [Fact]
+    public void A_folder_in_the_making_is_left_to_whoever_makes_it()
+    {
+        (RunFolder folder, RunLock held) = RunFolder.CreateLocked(_folder.File("runs"), "tiny", Store().IdOf(s_run));
+        using (held)
+        {
+            Assert.Throws<IOException>(() => Store().Train(s_run, _stop));
+            Assert.True(Directory.Exists(folder.Path));
+        }
+
+        Assert.Equal(RunStatus.Completed, Store().Train(s_run, _stop)!.Status);
+    }
+
+    [Fact]
+    public void A_record_without_a_validation_loss_is_no_result_and_its_run_is_finished_again()
+    {
+        RunOutcome outcome = Store().Train(s_run, _stop)!;
+        string path = _folder.File($"runs/{outcome.Id}/run.json");
+        (RunRecord.Load(path) with { Summary = null }).Save(path);
+
+        Assert.Null(Store().Find(s_run));
+        Assert.Equal(outcome.LossNats, Store().Train(s_run, _stop)!.LossNats);
+        PlannedRun never = new(s_config with { Data = s_config.Data with { ValidationFraction = 0 } });
+        Assert.Contains("set data.validationFraction above 0", Assert.Throws<ValidationException>(() => Store().Train(never, _stop)).Message, StringComparison.Ordinal);
+        Assert.Null(Store().Find(never));
+    }
+
+    [Fact]
+    public void What_was_predicted_of_a_run_is_in_its_record_and_makes_it_no_other_run()
+    {
+        PlannedRun predicted = s_run with { Prediction = new string('a', 64) };
+
+        RunOutcome outcome = Store().Train(predicted, _stop)!;
+
+        Assert.Equal(outcome, Store().Find(s_run));
+        Assert.Equal(predicted.Prediction, RunRecord.Load(_folder.File($"runs/{outcome.Id}/run.json")).Prediction);
     }
 
     [Fact]

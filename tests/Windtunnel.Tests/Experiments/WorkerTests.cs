@@ -64,7 +64,7 @@ public sealed class WorkerTests : IDisposable
         ExperimentStatus status = Status(experiment);
         Assert.True(status.HasEnded);
         Assert.Equal([good], status.Ended.Select(run => run.Run));
-        Assert.Equal([fails, branch], status.Failed);
+        Assert.Equal([branch, fails], status.Failed);
         Assert.Equal([id], Queue.Failed);
         Assert.Contains("run.json: not a run record", Queue.FailureOf(id)!.Error, StringComparison.Ordinal);
         Worker("two", experiment).Run(_stop);
@@ -73,7 +73,7 @@ public sealed class WorkerTests : IDisposable
         Directory.Delete(folder, recursive: true);
         Assert.True(Queue.Retry(id));
         Worker("three", experiment).Run(_stop);
-        Assert.Equal([fails, branch, good], Status(experiment).Ended.Select(run => run.Run));
+        Assert.Equal([branch, good, fails], Status(experiment).Ended.Select(run => run.Run));
     }
 
     [Fact]

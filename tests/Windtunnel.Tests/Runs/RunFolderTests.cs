@@ -91,6 +91,21 @@ public sealed class RunFolderTests
     }
 
     [Fact]
+    public void A_folder_can_be_created_locked_so_that_nobody_else_ever_has_it()
+    {
+        using TemporaryFolder root = new();
+        (RunFolder run, RunLock held) = RunFolder.CreateLocked(root.Path, "a", id: "mine");
+
+        Assert.True(run.IsLocked);
+        Assert.Throws<IOException>(RunFolder.Open(root.Path, "mine").Lock);
+        Assert.Throws<ValidationException>(() => RunFolder.CreateLocked(root.Path, "a", id: "mine"));
+        Assert.Single(Directory.GetDirectories(root.Path));
+        held.Dispose();
+        Assert.False(run.IsLocked);
+        run.Lock().Dispose();
+    }
+
+    [Fact]
     public void A_lock_dies_with_a_killed_process()
     {
         Assert.SkipUnless(File.Exists("/usr/bin/flock"), "needs flock(1) as the other process");

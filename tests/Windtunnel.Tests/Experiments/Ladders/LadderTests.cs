@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Windtunnel.Experiments;
 using Windtunnel.Experiments.Ladders;
 using Windtunnel.Runs.Config;
+using Windtunnel.Tests.Training;
 using Windtunnel.Training;
 using Windtunnel.Training.Schedules;
 
@@ -113,6 +114,23 @@ public sealed class LadderTests : IDisposable
     }
 
     [Fact]
+    public void Models_are_counted_with_the_vocabulary_that_the_tokenizer_has_got()
+    {
+        Ladder ladder = Load(Small.Replace("tokenizer: bytes", "tokenizer: {type: bpe, vocabularySize: 20000}", StringComparison.Ordinal));
+        RunStore store = new(new RunPlaces(_folder.File("runs"), _folder.File("data")), new RecordingListener());
+
+        Ladder known = ladder.WithData(store);
+
+        foreach ((LadderRun before, LadderRun after) in ladder.Runs.Concat(ladder.Targets).Zip(known.Runs.Concat(known.Targets)))
+        {
+            Assert.Equal(store.Resolve(before.Planned).Model.Count(), after.Counts);
+            Assert.Equal((before.Counts.NonEmbedding, before.Tokens), (after.Counts.NonEmbedding, after.Tokens));
+            Assert.True(after.Counts.Total < before.Counts.Total && after.Flops < before.Flops);
+            Assert.Same(before.Planned, after.Planned);
+        }
+    }
+
+    [Fact]
     public void Rate_and_batch_follow_the_size_by_their_rules()
     {
         Ladder ladder = Load(Small + "\nlearningRate: {coefficient: 2, exponent: -0.5}\nbatchTokens: {coefficient: 8, exponent: 0.5}");
@@ -162,6 +180,8 @@ public sealed class LadderTests : IDisposable
     [InlineData("name: small", "learningRate: {coefficient: 0}", "learningRate needs a positive coefficient")]
     [InlineData("multiplier: 80", "multiplier: -1", "target 20k: needs a positive multiplier")]
     [InlineData("multiplier: 80", "multiplier: 20", "two runs would be the same")]
+    [InlineData("batchSize: 4}", "batchSize: 4, gradientAccumulation: 0}\nbatchTokens: {coefficient: 8, exponent: 0.5}", "size 20k: training.gradientAccumulation: 0 must be a divisor")]
+    [InlineData("batchSize: 4}", "batchSize: 4, gradientAccumulation: 8}\nbatchTokens: {coefficient: 8, exponent: 0.5}", "size 20k: training.gradientAccumulation: 8 must be a divisor")]
     public void What_makes_no_sense_is_one_clear_line(string before, string after, string problem)
     {
         Assert.Contains(before, Small, StringComparison.Ordinal);

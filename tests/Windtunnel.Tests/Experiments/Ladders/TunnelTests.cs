@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Windtunnel.Experiments;
 using Windtunnel.Experiments.Ladders;
+using Windtunnel.Experiments.Reports;
 using Windtunnel.Laws;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
@@ -61,6 +62,8 @@ public sealed class TunnelTests : IDisposable
         Assert.Equal(seen, File.ReadAllText(At("prediction.json")));
         Assert.Equal($"{Hash("prediction.json")}  prediction.json\n", File.ReadAllText(At("prediction.json.sha256")));
         Assert.Equal(Hash("prediction.json"), check.PredictionSha256);
+        Assert.All(check.Targets, target => Assert.Equal(check.PredictionSha256, RunRecord.Load(_folder.File($"runs/{target.Id}/run.json")).Prediction));
+        Assert.Equal(check.Targets.Select(target => target.Name), Open().Verify()!.Recorded);
         Assert.Equal(["16k-x6-s7", "2k-x24-s1"], check.Targets.Select(target => target.Name));
         foreach (CheckedTarget target in check.Targets)
         {
@@ -152,6 +155,50 @@ public sealed class TunnelTests : IDisposable
             Assert.Throws<ValidationException>(() => Open(Toy.Replace("multiplier: 24", "multiplier: 25", StringComparison.Ordinal)).Run(Train)).Message, StringComparison.Ordinal);
         File.WriteAllText(At("prediction.json.sha256"), new string('a', 20_000_000));
         Assert.Contains("larger than", Assert.Throws<InvalidDataException>(() => Open().Run(Train)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_prediction_that_was_changed_together_with_its_hash_is_found_out()
+    {
+        Open().Run(Train);
+        string check = File.ReadAllText(At("check.json"));
+
+        JsonNode altered = JsonNode.Parse(File.ReadAllText(At("prediction.json")))!;
+        altered["targets"]![0]!["laws"]![0]!["lossNats"] = 1.0;
+        File.WriteAllText(At("prediction.json"), altered.ToJsonString());
+        File.WriteAllText(At("prediction.json.sha256"), $"{Hash("prediction.json")}  prediction.json\n");
+
+        Refused("check.json was written");
+        Assert.Equal(check, File.ReadAllText(At("check.json")));
+        File.Delete(At("check.json"));
+        Refused("run.json: was started for a prediction whose SHA-256 is ");
+        Assert.False(File.Exists(At("check.json")));
+
+        void Refused(string problem)
+        {
+            Assert.Contains(problem, Assert.Throws<InvalidDataException>(() => Open().Run(Train)).Message, StringComparison.Ordinal);
+            Assert.Contains(problem, Assert.Throws<InvalidDataException>(() => ExperimentReport.Of(ExperimentFolder.Open(_folder.File("experiments"), "toy"), Store())).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Of_two_tunnels_at_once_the_one_that_predicts_first_stands()
+    {
+        string? first = null;
+        TunnelCheck check = Open().Run(runs =>
+        {
+            if (first is null)
+            {
+                Open().Run(Train);
+                first = File.ReadAllText(At("prediction.json"));
+            }
+
+            return Train(runs);
+        })!;
+
+        Assert.Equal(first, File.ReadAllText(At("prediction.json")));
+        Assert.Equal(Hash("prediction.json"), check.PredictionSha256);
+        Assert.DoesNotContain("\"blind\":false", first!.Replace(" ", "", StringComparison.Ordinal), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using Windtunnel.Experiments;
 using Windtunnel.Experiments.Ladders;
 using Windtunnel.Experiments.Reports;
 using Windtunnel.Laws.Figures;
+using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
 using Windtunnel.Tests.Training;
 using Windtunnel.Training;
@@ -136,6 +137,11 @@ public sealed class ExperimentReportTests : IDisposable
 
         CheckedLoss headline = check.Targets[0].Laws[0];
         Assert.Contains(page.Descendants("pre"), text => text.Value == check.PredictionSha256);
+        Assert.Contains(page.Descendants("p"), text => text.Value.Contains("in prediction.json.sha256, in check.json, in run.json of 16k-x6-s1, ", StringComparison.Ordinal));
+        Assert.Contains(page.Descendants("li"), note => note.Value.StartsWith("intervals treat the ladder's runs as independent", StringComparison.Ordinal) && note.Value.Contains("the trunk", StringComparison.Ordinal));
+        Assert.Contains(page.Descendants("li"), note => note.Value.StartsWith("16k-x6-s1: trains ", StringComparison.Ordinal));
+        Assert.Equal(tunnel.Verify()!.Fits.Keys.Select(law => $"law-{law}.csv"), report.Figures.Select(figure => figure.FileName).Where(name => name.StartsWith("law-", StringComparison.Ordinal)));
+        Assert.Contains("annealing", tunnel.Verify()!.Fits.Keys);
         Assert.Contains(page.Descendants("dd"), key => key.Value.Contains($"predicted {headline.PredictedNats:F4}", StringComparison.Ordinal) && key.Value.Contains($"actual {check.Targets[0].LossNats:F4}", StringComparison.Ordinal));
         Assert.Contains($"{Math.Abs(headline.RelativeError):P2}", report.Lead);
         Mark[] marks = [.. report.Figures.Single(figure => figure.FileName == $"law-{headline.Law}.csv").Figure.Figure.Panels[0].Marks];
@@ -144,6 +150,13 @@ public sealed class ExperimentReportTests : IDisposable
         ReportTree tree = report.Sections.SelectMany(section => section.Blocks).OfType<ReportTree>().Single();
         Assert.Equal([0, 3, 3, 3], tree.Roots.Select(root => root.Branches.Count).Order());
         Assert.Contains("8k-x12-s1", tree.Roots.SelectMany(root => root.Branches).Select(branch => branch.Name));
+
+        // A target that diverged is one that was trained.
+        string record = Path.Combine(_folder.File("runs"), check.Targets[0].Id, "run.json");
+        RunRecord completed = RunRecord.Load(record);
+        (completed with { Status = RunStatus.Diverged }).Save(record);
+        Assert.EndsWith("before any of the models was trained. All that were trained diverged.", ExperimentReport.Of(folder, Store()).Lead, StringComparison.Ordinal);
+        completed.Save(record);
 
         // What was said can't be said differently later.
         File.AppendAllText(tunnel.PredictionPath, " ");
