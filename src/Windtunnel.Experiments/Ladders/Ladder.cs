@@ -142,7 +142,7 @@ public sealed class Ladder : IExperiment
 
     private Ladder(Ladder other, RunStore store)
     {
-        (_options, _run, _prediction, _byTokens, _shortest, Headline) = (other._options, other._run, other._prediction, other._byTokens, other._shortest, other.Headline);
+        (_options, _run, _prediction, Headline) = (other._options, other._run, other._prediction, other.Headline);
         (Runs, Targets) = ([.. other.Runs.Select(Known)], [.. other.Targets.Select(Known)]);
 
         LadderRun Known(LadderRun run) => new(run.Kind, run.Size, run.Multiplier, run.Planned, store.Resolve(run.Planned));
