@@ -81,7 +81,8 @@ internal static class SweepVerb
             results.SetAction(parsed =>
             {
                 (ExperimentFolder folder, ExperimentSession session, IExperiment experiment) = Open(parsed, s_experiment);
-                ShowResults(folder, session, experiment as Sweep ?? throw new ValidationException($"{folder.Name}: is no sweep"));
+                ShowResults(folder, session, experiment as Sweep
+                    ?? throw new ValidationException($"{folder.Name}: is a {ExperimentSession.Kind(experiment)}: windtunnel {ExperimentSession.VerbOf(experiment)} {folder.ExperimentPath}"));
                 return 0;
             });
             return results;
@@ -115,18 +116,13 @@ internal static class SweepVerb
 
     private static int Run(ParseResult parsed)
     {
-        (ExperimentOptions options, IExperiment experiment, string file) = ExperimentSession.Read(ConfigWords.Parse(parsed, s_words), Example);
-        if (experiment is not Sweep sweep)
-        {
-            throw new ValidationException($"{file}: is no sweep");
-        }
-
+        (ExperimentOptions options, Sweep sweep, string file) = ExperimentSession.Read<Sweep>(ConfigWords.Parse(parsed, s_words), Example);
         SlurmArray? slurm = Slurm(parsed, options.Name);
         if (parsed.GetValue(s_dryRun))
         {
             if (slurm is null)
             {
-                SweepReport.WritePlan(sweep);
+                SweepTables.WritePlan(sweep);
             }
             else
             {
@@ -236,7 +232,7 @@ internal static class SweepVerb
     {
         SweepResults results = SweepResults.Of(sweep, session.Store.Find);
         AtomicFile.WriteText(folder.ResultsPath, results.ToCsv());
-        SweepReport.Write(results);
+        SweepTables.Write(results);
         Console.WriteLine($"written: {Path.GetRelativePath(Environment.CurrentDirectory, folder.ResultsPath)}");
     }
 
