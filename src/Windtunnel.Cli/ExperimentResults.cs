@@ -16,17 +16,17 @@ internal static class ExperimentResults
         {
             case Sweep sweep:
                 SweepResults found = SweepResults.Of(sweep, store.Find);
-                SweepReport.Write(found);
+                SweepTables.Write(found);
                 WriteCsv(folder, found.ToCsv());
                 break;
             case Comparison comparison:
                 ComparisonResults judged = comparison.Judge(store.Find);
-                ComparisonReport.Write(judged);
+                ComparisonTables.Write(judged);
                 WriteCsv(folder, judged.ToCsv());
                 break;
             case Ladder:
                 Tunnel tunnel = new(folder, store);
-                TunnelReport.Write(tunnel.Results(), tunnel.Ladder);
+                TunnelTables.Write(tunnel.Results(), tunnel.Ladder);
                 WriteCsv(tunnel, folder);
                 break;
             default:

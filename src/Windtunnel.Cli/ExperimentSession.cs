@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
 using Windtunnel.Experiments;
 using Windtunnel.Experiments.Engines;
+using Windtunnel.Experiments.Ladders;
 using Windtunnel.Runs.Config;
 using Windtunnel.Training;
 
@@ -42,16 +43,30 @@ internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder
     /// <param name="words">The command line's.</param>
     /// <param name="example">A file to name where none is given.</param>
     /// <exception cref="ValidationException">There is no file, or a setting of it is wrong.</exception>
-    public static (ExperimentOptions Options, IExperiment Experiment, string File) Read(ConfigWords words, string example)
+    public static (ExperimentOptions Options, T Experiment, string File) Read<T>(ConfigWords words, string example)
+        where T : class, IExperiment
     {
         string file = words.File ?? throw new ValidationException($"name the experiment's file, such as {example}");
         ExperimentOptions options = ConfigFile.Load<ExperimentOptions>(file, words.Overrides);
-        return (options, options.Build(file), file);
+        IExperiment experiment = options.Build(file);
+        return (options, experiment as T ?? throw new ValidationException($"{file}: is a {Kind(experiment)}: windtunnel {VerbOf(experiment)} {file}"), file);
     }
+
+    /// <summary>What a file calls this kind of experiment.</summary>
+    public static string Kind(IExperiment experiment) => experiment.GetType().Name.ToLowerInvariant();
+
+    /// <summary>The verb that runs this kind of experiment.</summary>
+    public static string VerbOf(IExperiment experiment) => experiment switch
+    {
+        Comparison => "compare",
+        Ladder => "tunnel",
+        _ => "sweep run",
+    };
 
     /// <summary>Brings the experiment to its end with so many workers, and says how it goes, a line for each run that ends.</summary>
     /// <returns>0, also where the budget is spent; 1 where runs failed; else what the signal or the workers end with.</returns>
-    public int Run(int workers, double? budgetMinutes)
+    /// <param name="threads">Of a run where there is one worker, 0 for one a core; the config's own when null.</param>
+    public int Run(int workers, double? budgetMinutes, int? threads = null)
     {
         if (workers is < 1 or > 1024)
         {
@@ -70,7 +85,7 @@ internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder
         ExperimentStatus status = Status;
         ExperimentProgress progress = new(Store, folder.Queue, status);
         WorkerProcesses processes = new(folder, places, workers);
-        Task<int>[] started = status.HasEnded ? [] : workers == 1 ? [InThisProcess(stop)] : processes.Start(stop);
+        Task<int>[] started = status.HasEnded ? [] : workers == 1 ? [InThisProcess(stop, threads)] : processes.Start(stop);
         while (!Task.WaitAll(started, s_look))
         {
             if (progress.Show(Status))
@@ -112,11 +127,11 @@ internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder
     }
 
     // It has the experiment for itself: plans are not made by two threads at once.
-    private Task<int> InThisProcess(StopSignal stop) => Task.Factory.StartNew(
+    private Task<int> InThisProcess(StopSignal stop, int? threads) => Task.Factory.StartNew(
         () =>
         {
             WorkerLog log = new(folder);
-            new Worker(log.Worker, folder.Load(), new RunStore(places, new Notices(log.Write), threads: 0), folder.Queue, log.Write).Run(stop);
+            new Worker(log.Worker, folder.Load(), new RunStore(places, new Notices(log.Write), threads), folder.Queue, log.Write).Run(stop);
             return 0;
         },
         CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);

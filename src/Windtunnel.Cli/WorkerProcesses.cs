@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Numerics;
 using Windtunnel.Experiments;
 using Windtunnel.Training;
 
@@ -25,25 +24,36 @@ internal sealed class WorkerProcesses(ExperimentFolder folder, RunPlaces places,
     /// <summary>Starts them all; each task ends, with an exit code, when nothing is left to do or its worker stopped.</summary>
     public Task<int>[] Start(StopSignal stop)
     {
-        int[] cores = Cores();
-        int share = Math.Max(1, cores.Length / count);
+        int threads = Math.Max(1, Environment.ProcessorCount / count);
         return
         [
-            .. Enumerable.Range(0, count).Select(i => Task.Factory.StartNew(
-                () => Keep([.. Enumerable.Range(i * share, share).Select(core => cores[core % cores.Length])], stop),
-                CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)),
+            .. Shares(Affinity(), Environment.ProcessorCount, count).Select(cores => Task.Factory.StartNew(
+                () => Keep(threads, cores, stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)),
         ];
+    }
+
+    /// <summary>The cores of each worker, a bit each; 0, which is any, where the processors that this process may use are no certain cores.</summary>
+    /// <param name="affinity">Of this process; 0 where it is not known.</param>
+    /// <param name="processors">How many it may use: fewer than cores where a quota limits its time.</param>
+    /// <param name="count">Workers.</param>
+    internal static ulong[] Shares(ulong affinity, int processors, int count)
+    {
+        int[] cores = [.. Enumerable.Range(0, 64).Where(core => (affinity >> core & 1) == 1)];
+        int share = Math.Max(1, processors / count);
+        return [.. Enumerable.Range(0, count).Select(i => cores.Length == processors
+            ? Enumerable.Range(i * share, share).Aggregate(0UL, (mask, core) => mask | (1UL << cores[core % cores.Length]))
+            : 0)];
     }
 
     /// <summary>Says that runs came to an end, so that workers die for other reasons than that none can live.</summary>
     public void Progressed() => Interlocked.Exchange(ref _earlyDeaths, 0);
 
-    private int Keep(int[] cores, StopSignal stop)
+    private int Keep(int threads, ulong cores, StopSignal stop)
     {
         while (stop.ExitCode is null)
         {
             long started = Stopwatch.GetTimestamp();
-            int exitCode = Run(cores, stop);
+            int exitCode = Run(threads, cores, stop);
             bool givesUp = Stopwatch.GetElapsedTime(started) < s_soon && Interlocked.Increment(ref _earlyDeaths) > RunQueue.DeathsMax * count;
             if (exitCode is >= 0 and <= 3 || givesUp)
             {
@@ -59,9 +69,9 @@ internal sealed class WorkerProcesses(ExperimentFolder folder, RunPlaces places,
         return 0;
     }
 
-    private int Run(int[] cores, StopSignal stop)
+    private int Run(int threads, ulong cores, StopSignal stop)
     {
-        IReadOnlyList<string> words = [.. CommandLine(folder.Path, places), "--threads", $"{cores.Length}", "--supervised"];
+        IReadOnlyList<string> words = [.. CommandLine(folder.Path, places), "--threads", $"{threads}", "--supervised"];
         using Process process = new();
         process.StartInfo = new ProcessStartInfo(words[0], words.Skip(1)) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         process.OutputDataReceived += (_, _) => { };
@@ -89,13 +99,13 @@ internal sealed class WorkerProcesses(ExperimentFolder folder, RunPlaces places,
     }
 
     // At once, before the process has made the threads that inherit it.
-    private static void Pin(Process process, int[] cores)
+    private static void Pin(Process process, ulong cores)
     {
-        if (OperatingSystem.IsLinux() || OperatingSystem.IsWindows())
+        if (cores != 0 && (OperatingSystem.IsLinux() || OperatingSystem.IsWindows()))
         {
             try
             {
-                process.ProcessorAffinity = (nint)cores.Aggregate(0UL, (mask, core) => mask | (1UL << core));
+                process.ProcessorAffinity = (nint)cores;
             }
             catch (Exception error) when (error is InvalidOperationException or System.ComponentModel.Win32Exception)
             {
@@ -104,20 +114,10 @@ internal sealed class WorkerProcesses(ExperimentFolder folder, RunPlaces places,
         }
     }
 
-    /// <summary>The cores that this process may use; where they can't be told, or are more than 64, as many as there are from the first.</summary>
-    private static int[] Cores()
+    private static ulong Affinity()
     {
-        if ((OperatingSystem.IsLinux() || OperatingSystem.IsWindows()) && Environment.ProcessorCount <= 64)
-        {
-            using Process self = Process.GetCurrentProcess();
-            ulong mask = (ulong)self.ProcessorAffinity;
-            if (BitOperations.PopCount(mask) >= Environment.ProcessorCount)
-            {
-                return [.. Enumerable.Range(0, 64).Where(core => (mask >> core & 1) == 1)];
-            }
-        }
-
-        return [.. Enumerable.Range(0, Environment.ProcessorCount)];
+        using Process self = Process.GetCurrentProcess();
+        return (OperatingSystem.IsLinux() || OperatingSystem.IsWindows()) && Environment.ProcessorCount <= 64 ? (ulong)self.ProcessorAffinity : 0;
     }
 
     /// <summary>How to start this tool: by its own executable, or by the runtime where that runs it.</summary>

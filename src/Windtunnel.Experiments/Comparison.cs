@@ -41,6 +41,11 @@ public sealed class Comparison : IExperiment
         string baseline = options.Baseline ?? options.Variants!.GetAt(0).Key;
         Variants = [.. options.Variants!.OrderBy(variant => variant.Key != baseline).Select(variant => new Variant(variant.Key, [.. options.Seeds.Select(seed => Planned(variant, seed))]))];
 
+        foreach (Variant variant in Variants.Skip(1))
+        {
+            ComparisonResults.RequireSameData($"{path}: variants.{variant.Name}", variant.Runs[0].Config.Data, baseline, Variants[0].Runs[0].Config.Data);
+        }
+
         PlannedRun Planned(KeyValuePair<string, JsonObject> variant, ulong seed)
         {
             try

@@ -1,8 +1,12 @@
-using System.Globalization;
+using System.ComponentModel.DataAnnotations;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Windtunnel.Experiments.Statistics;
 using Windtunnel.Laws.Fitting;
+using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
+using Windtunnel.Text;
 using Windtunnel.Training;
 
 namespace Windtunnel.Experiments;
@@ -34,7 +38,18 @@ public enum Verdict
 /// Seeds of each at which a true difference of this size would be found in four comparisons of five; null where no number of seeds will
 /// do, because the difference is below the noise floor.
 /// </param>
-public sealed record Contrast(Sample Sample, bool IsPaired, TTest? Test, double EffectSize, double PValue, Verdict Verdict, int? SeedsWanted);
+public sealed record Contrast(Sample Sample, bool IsPaired, TTest? Test, double EffectSize, double PValue, Verdict Verdict, int? SeedsWanted)
+{
+    /// <summary>The verdict for people.</summary>
+    public string Word => Verdict switch
+    {
+        Verdict.Better => "better",
+        Verdict.Worse => "worse",
+        Verdict.NoDifference => "no difference",
+        _ when Sample.Diverged == Sample.Runs.Count => "diverged",
+        _ => "not known yet",
+    };
+}
 
 /// <summary>
 /// Variants against a baseline. A variant is called better or worse where two things hold: the p-value is below
@@ -46,8 +61,8 @@ public sealed record Contrast(Sample Sample, bool IsPaired, TTest? Test, double 
 /// <remarks>
 /// The seed decides the initial weights and the order of the data. Where two variants cut the same data into the same sequences, runs with
 /// the same seed read the same batches, what is hard about these is common to both, and the test is the paired one. Elsewhere runs
-/// are independent, and it is Welch's. Which one is used follows from the configs, never from the losses. Runs that diverged are in no mean;
-/// a variant of which more diverged than of the baseline is not called better, for its mean is of the survivors.
+/// are independent, and it is Welch's. Which one is used follows from the configs, never from the losses. Runs that diverged are in no mean:
+/// where more of them are of the variant, it is not called better, and where more are of the baseline, not worse, for means are of the survivors.
 /// </remarks>
 public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> Contrasts, double Deviation)
 {
@@ -90,7 +105,7 @@ public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> 
             double pValue = pValues[known++];
             bool isAboveNoise = Math.Abs(test.Difference) > NoiseFloorOf(deviation);
             Verdict verdict = pValue >= Significance || !isAboveNoise ? Verdict.NoDifference
-                : test.Difference > 0 ? Verdict.Worse
+                : test.Difference > 0 ? (sample.Diverged < baseline.Diverged ? Verdict.NoDifference : Verdict.Worse)
                 : sample.Diverged > baseline.Diverged ? Verdict.NoDifference
                 : Verdict.Better;
             return new Contrast(
@@ -102,25 +117,41 @@ public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> 
     /// <summary>One flat row for each run that has ended.</summary>
     public string ToCsv()
     {
-        StringBuilder csv = new("variant,run,status,seed,loss,bits_per_byte,steps,tokens,flops,wall_s,step_s\n");
+        StringBuilder csv = new(CsvRow.Of("variant", "run", "status", "seed", "loss", "bits_per_byte", "steps", "tokens", "flops", "wall_s", "step_s", "cpu_s"));
         foreach (Sample sample in Contrasts.Select(contrast => contrast.Sample).Prepend(Baseline))
         {
             foreach ((RunConfig config, RunOutcome? outcome) in sample.Runs)
             {
                 if (outcome is not null)
                 {
-                    csv.Append(CultureInfo.InvariantCulture, $"{Quote(sample.Name)},{outcome.Id},{outcome.Status.ToString().ToLowerInvariant()},{config.Seed},{Number(outcome.LossNats)},")
-                        .Append(CultureInfo.InvariantCulture, $"{Number(outcome.BitsPerByte)},{outcome.Steps},{outcome.Tokens},{Number(outcome.Flops)},")
-                        .Append(CultureInfo.InvariantCulture, $"{Number(outcome.WallSeconds)},{Number(outcome.StepSeconds)}\n");
+                    csv.Append(CsvRow.Of(
+                        sample.Name, outcome.Id, outcome.Status.ToString().ToLowerInvariant(), $"{config.Seed}", CsvRow.Number(outcome.LossNats), CsvRow.Number(outcome.BitsPerByte),
+                        $"{outcome.Steps}", $"{outcome.Tokens}", CsvRow.Number(outcome.Flops), CsvRow.Number(outcome.WallSeconds), CsvRow.Number(outcome.StepSeconds),
+                        CsvRow.Number(outcome.CpuSeconds)));
                 }
             }
         }
 
         return csv.ToString();
+    }
 
-        static string Number(double value) => double.IsFinite(value) ? value.ToString("r", CultureInfo.InvariantCulture) : "";
+    /// <summary>Refuses runs whose losses per token say nothing of each other. Which part of the training data is read, and how often, may differ.</summary>
+    /// <param name="name">What the data is of; the message starts with it.</param>
+    /// <param name="data">Its data.</param>
+    /// <param name="baseline">What it would be compared with.</param>
+    /// <param name="other">The data of that.</param>
+    /// <exception cref="ValidationException">Text, tokens or what is held out is not the same.</exception>
+    public static void RequireSameData(string name, DataOptions data, string baseline, DataOptions other)
+    {
+        JsonObject own = Held(data), others = Held(other);
+        if (own.FirstOrDefault(setting => !JsonNode.DeepEquals(setting.Value, others[setting.Key])).Key is { } differs)
+        {
+            throw new ValidationException($"{name}: data.{differs} is not that of {baseline}, and losses per token of other text or tokens can't be compared; give both the same");
+        }
 
-        static string Quote(string text) => text.AsSpan().ContainsAny(',', '"', '\n') ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
+        static JsonObject Held(DataOptions data) => JsonSerializer.SerializeToNode(
+            data with { SubsetTokens = null, SubsetSeed = 0, Sources = data.Sources is null ? null : [.. data.Sources.Select(source => source with { Weight = 1, SubsetTokens = null })] },
+            ConfigFile.JsonOptions)!.AsObject();
     }
 
     private static double NoiseFloorOf(double deviation) => Math.Sqrt(2) * deviation;

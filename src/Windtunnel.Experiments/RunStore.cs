@@ -183,7 +183,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
         double loss = diverged ? double.PositiveInfinity : losses.Average();
         return new RunOutcome(
             folder.Id, record.Status, double.IsFinite(loss) ? loss : double.PositiveInfinity, diverged || bits.Length == 0 ? double.PositiveInfinity : bits.Average(),
-            last.Step, last.Tokens, last.Flops, last.WallSeconds, StepTime.Of(rows), record.Model?.NonEmbedding ?? 0);
+            last.Step, last.Tokens, last.Flops, last.WallSeconds, StepTime.Of(rows), record.Model?.NonEmbedding ?? 0, StepTime.OfProcessor(rows));
 
         double[] Values(string ending) =>
         [
@@ -237,6 +237,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
 /// <param name="WallSeconds">All of the time it took.</param>
 /// <param name="StepSeconds">The time of a step, as undisturbed as can be told from the run's own clock.</param>
 /// <param name="NonEmbedding">Parameters without embeddings.</param>
+/// <param name="CpuSeconds">Processor time of a step, of all threads; not a number where the run has none on record.</param>
 public sealed record RunOutcome(
     string Id, RunStatus Status, double LossNats, double BitsPerByte, long Steps, long Tokens, double Flops, double WallSeconds, double StepSeconds,
-    long NonEmbedding);
+    long NonEmbedding, double CpuSeconds = double.NaN);

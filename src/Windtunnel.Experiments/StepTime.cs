@@ -15,19 +15,38 @@ internal static class StepTime
 
     /// <summary>Seconds a step; not a number with fewer than two rows.</summary>
     /// <param name="rows">The metrics of a run.</param>
-    public static double Of(IReadOnlyList<MetricsRow> rows)
+    public static double Of(IReadOnlyList<MetricsRow> rows) => Of([.. rows.Select(row => (row.At.Step, row.At.WallSeconds))]);
+
+    /// <summary>Processor seconds a step, of all threads; not a number with fewer than two rows that have them.</summary>
+    /// <param name="rows">The metrics of a run.</param>
+    public static double OfProcessor(IReadOnlyList<MetricsRow> rows)
+    {
+        List<(long Step, double Seconds)> clock = [];
+        foreach (MetricsRow row in rows)
+        {
+            if (row.Values.TryGetValue("time/cpu_s", out double seconds))
+            {
+                (long step, double sum) = clock.Count > 0 ? clock[^1] : (row.At.Step, 0);
+                clock.Add((row.At.Step, sum + (seconds * (row.At.Step - step))));
+            }
+        }
+
+        return Of(clock);
+    }
+
+    private static double Of(List<(long Step, double Seconds)> clock)
     {
         List<double> seconds = [];
-        long window = rows.Count > 0 ? Math.Min(WindowSteps, rows[^1].At.Step - rows[0].At.Step) : 0;
-        for (int from = 0, to = 0; to < rows.Count; to++)
+        long window = clock.Count > 0 ? Math.Min(WindowSteps, clock[^1].Step - clock[0].Step) : 0;
+        for (int from = 0, to = 0; to < clock.Count; to++)
         {
-            while (from < to && rows[to].At.Step - rows[from + 1].At.Step >= window)
+            while (from < to && clock[to].Step - clock[from + 1].Step >= window)
             {
                 from++;
             }
 
-            long steps = rows[to].At.Step - rows[from].At.Step;
-            double elapsed = rows[to].At.WallSeconds - rows[from].At.WallSeconds;
+            long steps = clock[to].Step - clock[from].Step;
+            double elapsed = clock[to].Seconds - clock[from].Seconds;
             if (steps > 0 && steps >= window && elapsed > 0)
             {
                 seconds.Add(elapsed / steps);

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Windtunnel.Experiments.Tuning;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
+using Windtunnel.Text;
 using Windtunnel.Training;
 
 namespace Windtunnel.Experiments;
@@ -64,6 +65,10 @@ public sealed class Sweep : IExperiment
         }
 
         Cells = [.. cells.OrderBy(cell => cell.Arm != Baseline).ThenBy(cell => cell.Tokens)];
+        foreach (Cell cell in Cells.DistinctBy(cell => cell.Arm).Skip(1))
+        {
+            ComparisonResults.RequireSameData($"{path}: arms.{cell.Arm}", cell.Data, Baseline, Cells[0].Data);
+        }
 
         IReadOnlyList<Cell> CellsOf(string name, ArmOptions arm)
         {
@@ -160,6 +165,15 @@ public sealed class Cell
         Grid = new Grid(axes, Exists);
         RunConfig own = _run.Bind([], seed);
         _tokensAStep = own.Training.TokensAStep;
+        Data = own.Data;
+        foreach (Axis axis in axes.Where(axis => axis.Key == "data" || axis.Key.StartsWith("data.", StringComparison.Ordinal)))
+        {
+            foreach (string value in axis.Values)
+            {
+                ComparisonResults.RequireSameData($"grid.{axis.Key} {value}", _run.Bind([$"{axis.Key}={value}"], seed).Data, "the run", Data);
+            }
+        }
+
         Start = search.NeedsStart
             ? Find(own, axes)
             : Grid.Points().Take(SearchOptions.PointsMax).Select(point => (GridPoint?)point).FirstOrDefault(point => Exists(point!.Value)) ?? Grid.Points().First();
@@ -178,6 +192,9 @@ public sealed class Cell
 
     /// <summary>Tokens as a multiple of 20 for each non-embedding parameter; of <see cref="Start"/> where the sweep gives none.</summary>
     public double Ratio { get; }
+
+    /// <summary>What all points are trained on and judged by.</summary>
+    internal DataOptions Data { get; }
 
     /// <summary>Training tokens of a run from the start's point.</summary>
     public long Tokens { get; }

@@ -1,4 +1,6 @@
 using System.Text;
+using MathNet.Numerics.Distributions;
+using Windtunnel.Experiments.Statistics;
 using Windtunnel.Experiments.Tuning;
 using Windtunnel.Laws;
 using Windtunnel.Runs;
@@ -18,19 +20,27 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
     // L(R) has three parameters.
     private const int BaselinePointsMin = 3;
 
-    /// <summary>
-    /// The standard deviation of a run over seeds, pooled over the cells: two means of n seeds differ by chance by less than 2 sqrt(2/n)
-    /// of it, nineteen times in twenty. Not a number where no cell has two seeds.
-    /// </summary>
+    /// <summary>The standard deviation of a run over seeds, pooled over the cells. Not a number where no cell has two seeds.</summary>
     public double NoiseNats
     {
         get
         {
             CellResult[] repeated = [.. Cells.Where(cell => cell.BestRuns.Count > 1)];
-            double freedom = repeated.Sum(cell => cell.BestRuns.Count - 1);
-            return Math.Sqrt(repeated.Sum(cell => cell.Deviation * cell.Deviation * (cell.BestRuns.Count - 1)) / freedom);
+            return Math.Sqrt(repeated.Sum(cell => cell.Deviation * cell.Deviation * (cell.BestRuns.Count - 1)) / NoiseDegreesOfFreedom);
         }
     }
+
+    /// <summary>Of <see cref="NoiseNats"/>: the seeds of each cell but the first.</summary>
+    public int NoiseDegreesOfFreedom => Cells.Sum(cell => Math.Max(0, cell.BestRuns.Count - 1));
+
+    /// <summary>
+    /// By how much the means of two equals differ by chance at most, nineteen times in twenty, in nats: Student's t, for the noise itself is
+    /// known from few seeds only. Not a number where it is not known at all.
+    /// </summary>
+    /// <param name="seeds">Of the one.</param>
+    /// <param name="others">Of the other.</param>
+    public double ChanceNats(int seeds, int others) => NoiseDegreesOfFreedom == 0 ? double.NaN
+        : StudentT.InvCDF(0, 1, NoiseDegreesOfFreedom, 0.975) * NoiseNats * Math.Sqrt((1.0 / seeds) + (1.0 / others));
 
     /// <summary>The baseline's loss over tokens at a size, fitted to its tuned means; null with fewer than three lengths.</summary>
     public Speedup? Baseline(string size)
@@ -44,12 +54,21 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
     public double? SpeedupInTokens(CellResult cell) =>
         double.IsFinite(cell.Mean) ? Baseline(cell.Cell.Size)?.At(cell.Cell.Ratio, cell.Mean) : null;
 
-    /// <summary>The same in time, by the time of a step (<see cref="StepTime"/>) where both are equally long, else at the nearest length.</summary>
+    /// <summary>
+    /// The same in time, by the time of a step (<see cref="StepTime"/>) where both are equally long, else at the nearest length. It is
+    /// processor time where both have it: that hardly changes with what else the machine does.
+    /// </summary>
     public double? SpeedupInTime(CellResult cell)
     {
         CellResult? baseline = Cells.Where(other => IsBaseline(other) && other.Cell.Size == cell.Cell.Size && other.BestRuns.Count > 0)
             .MinBy(other => Math.Abs(Math.Log(other.Cell.Ratio / cell.Cell.Ratio)));
-        return SpeedupInTokens(cell) is { } tokens && baseline is not null ? tokens * baseline.SecondsAToken / cell.SecondsAToken : null;
+        if (SpeedupInTokens(cell) is not { } tokens || baseline is null)
+        {
+            return null;
+        }
+
+        double processor = baseline.CpuSecondsAToken / cell.CpuSecondsAToken;
+        return tokens * (double.IsFinite(processor) ? processor : baseline.SecondsAToken / cell.SecondsAToken);
     }
 
     /// <summary>Which settings of an arm one value does for in all of its searched cells; empty with fewer than two of these, or with ranges.</summary>
@@ -63,12 +82,11 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
     public string ToCsv()
     {
         string[] keys = [.. Cells.SelectMany(cell => cell.Cell.Grid.Axes).Select(axis => axis.Key).Distinct()];
-        StringBuilder csv = new();
-        Line(
+        StringBuilder csv = new(CsvRow.Of(
         [
             "sweep", "arm", "size", "nonembed_params", "chinchilla", "run", "status", "seed", "best", "loss", "bits_per_byte", "steps", "tokens", "flops",
-            "wall_s", "step_s", .. keys,
-        ]);
+            "wall_s", "step_s", "cpu_s", .. keys,
+        ]));
         foreach (CellResult cell in Cells)
         {
             Grid grid = cell.Cell.Grid;
@@ -80,23 +98,17 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
                 }
 
                 Dictionary<string, string> settings = grid.Axes.Select((axis, i) => KeyValuePair.Create(axis.Key, grid.Value(point, i).Trim('"'))).ToDictionary();
-                Line(
+                csv.Append(CsvRow.Of(
                 [
                     Sweep.Name, cell.Cell.Arm, cell.Cell.Size, $"{outcome.NonEmbedding}", $"{cell.Cell.Ratio:r}", outcome.Id, outcome.Status.ToString().ToLowerInvariant(),
-                    $"{seed}", cell.Search.Best == point ? "1" : "0", Number(outcome.LossNats), Number(outcome.BitsPerByte), $"{outcome.Steps}",
-                    $"{outcome.Tokens}", Number(outcome.Flops), Number(outcome.WallSeconds), Number(outcome.StepSeconds),
+                    $"{seed}", cell.Search.Best == point ? "1" : "0", CsvRow.Number(outcome.LossNats), CsvRow.Number(outcome.BitsPerByte), $"{outcome.Steps}",
+                    $"{outcome.Tokens}", CsvRow.Number(outcome.Flops), CsvRow.Number(outcome.WallSeconds), CsvRow.Number(outcome.StepSeconds), CsvRow.Number(outcome.CpuSeconds),
                     .. keys.Select(key => settings.GetValueOrDefault(key, "")),
-                ]);
+                ]));
             }
         }
 
         return csv.ToString();
-
-        void Line(IEnumerable<string> cells) => csv.AppendJoin(',', cells.Select(Quote)).Append('\n');
-
-        static string Number(double value) => double.IsFinite(value) ? $"{value:r}" : "";
-
-        static string Quote(string text) => text.AsSpan().ContainsAny(',', '"', '\n') ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
     }
 
     private bool IsBaseline(CellResult cell) => cell.Cell.Arm == Sweep.Baseline;
@@ -148,10 +160,14 @@ public sealed record CellResult(Cell Cell, SearchState Search, IReadOnlyList<Swe
     public double Mean => BestRuns.Count > 0 ? BestRuns.Average(run => run.Loss!.Value) : double.NaN;
 
     /// <summary>The standard deviation of a run over seeds; not a number with fewer than two.</summary>
-    public double Deviation => BestRuns.Count > 1
-        ? Math.Sqrt(BestRuns.Sum(run => Math.Pow(run.Loss!.Value - Mean, 2)) / (BestRuns.Count - 1))
-        : double.NaN;
+    public double Deviation => BestRuns.Count > 1 ? Math.Sqrt(TTest.Variance([.. BestRuns.Select(run => run.Loss!.Value)])) : double.NaN;
 
     /// <summary>The least seconds that a training token takes the best configuration: what disturbs a run only ever makes it slower.</summary>
-    public double SecondsAToken => BestRuns.Select(run => run.Outcome!.StepSeconds * run.Outcome.Steps / run.Outcome.Tokens).DefaultIfEmpty(double.NaN).Min();
+    public double SecondsAToken => Least(outcome => outcome.StepSeconds);
+
+    /// <summary>The same in processor seconds, of all threads; not a number where a run has none on record.</summary>
+    public double CpuSecondsAToken => Least(outcome => outcome.CpuSeconds);
+
+    private double Least(Func<RunOutcome, double> step) =>
+        BestRuns.Select(run => step(run.Outcome!) * run.Outcome!.Steps / run.Outcome.Tokens).DefaultIfEmpty(double.NaN).Min();
 }

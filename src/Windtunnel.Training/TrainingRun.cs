@@ -32,7 +32,8 @@ public sealed class TrainingRun : IDisposable
     private readonly long _validateEvery, _saveEvery;
     private MetricsLog? _metrics;
     private TensorBoardWriter? _tensorBoard;
-    private long _lastSave = Stopwatch.GetTimestamp(), _lastStep;
+    private long _lastSave = Stopwatch.GetTimestamp(), _lastStep, _unrecordedSteps;
+    private TimeSpan _unrecordedCpu;
     private bool _losesMetrics;
     private IReadOnlyList<ValidationScore>? _scores;
 
@@ -387,8 +388,11 @@ public sealed class TrainingRun : IDisposable
     private bool TakeStep()
     {
         long start = Stopwatch.GetTimestamp();
+        TimeSpan cpu = Environment.CpuUsage.TotalTime;
         StepOutcome outcome = _trainer.Step();
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _unrecordedCpu += Environment.CpuUsage.TotalTime - cpu;
+        _unrecordedSteps++;
         _trainer.State = _trainer.State with
         {
             WallSeconds = _trainer.State.WallSeconds + Stopwatch.GetElapsedTime(_lastStep == 0 ? start : _lastStep).TotalSeconds,
@@ -450,10 +454,11 @@ public sealed class TrainingRun : IDisposable
             ("train/grad_norm", report.GradNorm), ("train/skipped_steps", report.NonFiniteSteps),
             ("throughput/tokens_per_sec", report.TokensPerSecond), ("throughput/mfu", report.ModelFlopUtilisation),
             ("throughput/total_tokens", report.At.Tokens), ("throughput/total_flops", report.At.Flops), ("time/step_s", report.StepSeconds),
-            ("time/data_s", report.DataSeconds), ("mem/rss_bytes", Environment.WorkingSet), ("mem/device_bytes", _backend.Ledger.LiveBytes),
+            ("time/cpu_s", _unrecordedCpu.TotalSeconds / _unrecordedSteps), ("time/data_s", report.DataSeconds), ("mem/rss_bytes", Environment.WorkingSet), ("mem/device_bytes", _backend.Ledger.LiveBytes),
             ("progress/eta_s", eta),
         ];
         Append(report.At, row);
+        (_unrecordedCpu, _unrecordedSteps) = (TimeSpan.Zero, 0);
     }
 
     // Training is worth more than its log: a full disk costs rows, and is said once.

@@ -40,19 +40,14 @@ internal static class CompareVerb
         RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         if (parsed.GetValue(s_against) is { Length: > 0 } against)
         {
-            ComparisonReport.Write(ComparisonResults.Of([Finished("against", against, places), Finished("runs", parsed.GetValue(s_words)!, places)]));
+            ComparisonTables.Write(ComparisonResults.Of(Finished(places, ("against", against), ("runs", parsed.GetValue(s_words)!))));
             return 0;
         }
 
-        (ExperimentOptions options, IExperiment experiment, string file) = ExperimentSession.Read(ConfigWords.Parse(parsed, s_words), Example);
-        if (experiment is not Comparison comparison)
-        {
-            throw new ValidationException($"{file}: is no comparison");
-        }
-
+        (ExperimentOptions options, Comparison comparison, string file) = ExperimentSession.Read<Comparison>(ConfigWords.Parse(parsed, s_words), Example);
         if (parsed.GetValue(s_dryRun))
         {
-            ComparisonReport.WritePlan(comparison);
+            ComparisonTables.WritePlan(comparison);
             return 0;
         }
 
@@ -64,15 +59,33 @@ internal static class CompareVerb
         return exitCode;
     }
 
-    private static Sample Finished(string name, string[] ids, RunPlaces places)
+    /// <summary>Finished runs as samples, of which each is one more throw of the dice, for the same length, judged by the same text.</summary>
+    private static Sample[] Finished(RunPlaces places, params (string Name, string[] Ids)[] groups)
     {
         RunStore store = new(places, new Notices(Console.WriteLine));
-        return new Sample(name, [.. ids.Select(Replicate)]);
+        Dictionary<string, string> known = [];
+        (string Id, RunConfig Config)? first = null;
+        return [.. groups.Select(group => new Sample(group.Name, [.. group.Ids.Select(id => Replicate(id, group.Ids[0]))]))];
 
-        Replicate Replicate(string id)
+        Replicate Replicate(string id, string leader)
         {
-            RunConfig config = ConfigFile.Load<RunConfig>(RunFolder.Open(places.Runs, id).ConfigPath);
-            return new Replicate(config, store.OutcomeOf(id) ?? throw new ValidationException($"{id}: has not ended yet, or failed"));
+            RunConfig config = Config(id);
+            if (!known.TryAdd(config.Fingerprint(), id))
+            {
+                string other = known[config.Fingerprint()];
+                throw new ValidationException(other == id ? $"{id}: is named twice, and counts once; leave it out" : $"{id}: has all settings of {other}, the seed included, and says nothing more; leave it out");
+            }
+
+            first ??= (id, config);
+            ComparisonResults.RequireSameData(id, config.Data, first.Value.Id, first.Value.Config.Data);
+            (long own, long others) = (Tokens(config), Tokens(Config(leader)));
+            return own == others
+                ? new Replicate(config, store.OutcomeOf(id) ?? throw new ValidationException($"{id}: has not ended yet, or failed"))
+                : throw new ValidationException($"{id}: has {own:N0} tokens and {leader} {others:N0}; runs on one side differ in nothing but the seed");
         }
+
+        RunConfig Config(string id) => ConfigFile.Load<RunConfig>(RunFolder.Open(places.Runs, id).ConfigPath);
+
+        static long Tokens(RunConfig config) => config.TotalSteps * config.Training.TokensAStep;
     }
 }

@@ -115,18 +115,13 @@ internal static class SweepVerb
 
     private static int Run(ParseResult parsed)
     {
-        (ExperimentOptions options, IExperiment experiment, string file) = ExperimentSession.Read(ConfigWords.Parse(parsed, s_words), Example);
-        if (experiment is not Sweep sweep)
-        {
-            throw new ValidationException($"{file}: is no sweep");
-        }
-
+        (ExperimentOptions options, Sweep sweep, string file) = ExperimentSession.Read<Sweep>(ConfigWords.Parse(parsed, s_words), Example);
         SlurmArray? slurm = Slurm(parsed, options.Name);
         if (parsed.GetValue(s_dryRun))
         {
             if (slurm is null)
             {
-                SweepReport.WritePlan(sweep);
+                SweepTables.WritePlan(sweep);
             }
             else
             {

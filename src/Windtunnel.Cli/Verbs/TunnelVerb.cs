@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using Windtunnel.Experiments;
 using Windtunnel.Experiments.Ladders;
 using Windtunnel.Runs;
@@ -24,6 +25,7 @@ internal static class TunnelVerb
     private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption();
     private static readonly Option<string> s_experiments = ExperimentSession.ExperimentsOption();
     private static readonly Option<int> s_workers = ExperimentSession.WorkersOption();
+    private static readonly Option<double?> s_minutes = ExperimentSession.BudgetOption();
     private static readonly Option<bool> s_dryRun = new("--dry-run") { Description = "prepare the data, print every run with its dimensions and cost, and run nothing" };
 
     public static Command Command
@@ -35,7 +37,7 @@ internal static class TunnelVerb
                 windtunnel tunnel configs/ladders/miniature.yaml --workers 2
                 windtunnel tunnel configs/ladders/synthetic.yaml --name=other-seeds --seeds=[2,3]
                 """)
-            { s_words, s_workers, s_runs, s_data, s_experiments, s_dryRun };
+            { s_words, s_workers, s_minutes, s_runs, s_data, s_experiments, s_dryRun };
             tunnel.SetAction(Run);
             return tunnel;
         }
@@ -43,25 +45,25 @@ internal static class TunnelVerb
 
     private static int Run(ParseResult parsed)
     {
-        (ExperimentOptions options, IExperiment experiment, string file) = ExperimentSession.Read(ConfigWords.Parse(parsed, s_words), "configs/ladders/miniature.yaml");
-        Ladder ladder = experiment as Ladder ?? throw new ValidationException($"{file}: type must be ladder; other experiments are for 'windtunnel sweep run'");
+        (ExperimentOptions options, Ladder ladder, string file) = ExperimentSession.Read<Ladder>(ConfigWords.Parse(parsed, s_words), "configs/ladders/miniature.yaml");
         int workers = parsed.GetValue(s_workers) is > 0 and int given ? given : throw new ValidationException($"--workers {parsed.GetValue(s_workers)}: must be at least 1");
         RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         if (parsed.GetValue(s_dryRun))
         {
             RunStore store = new(places, new Notices(message => Console.Error.WriteLine(PlainText.Line(message))));
-            TunnelReport.WritePlan(ladder.WithData(store), store, workers);
+            TunnelTables.WritePlan(ladder.WithData(store), store, workers);
             return 0;
         }
 
         ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file);
         ExperimentSession session = new(folder.Load(), folder, places);
         Tunnel tunnel = new(folder, session.Store);
+        long started = Stopwatch.GetTimestamp();
         int exitCode = 0;
-        TunnelCheck? check = tunnel.Run(Train, (prediction, sha256) => TunnelReport.Write(prediction, tunnel.PredictionPath, sha256));
+        TunnelCheck? check = tunnel.Run(Train, (prediction, sha256) => TunnelTables.Write(prediction, tunnel.PredictionPath, sha256));
         if (check is not null)
         {
-            TunnelReport.Write(check);
+            TunnelTables.Write(check);
             Console.WriteLine($"written: {tunnel.CheckPath}");
             ExperimentResults.WriteCsv(tunnel, folder);
             ExperimentResults.WriteReport(folder, session.Store);
@@ -74,7 +76,8 @@ internal static class TunnelVerb
             // Where one target takes most of the time, the other workers would be idle: then each target has all cores in turn.
             bool alone = ReferenceEquals(runs, tunnel.Ladder.Targets) && runs.Count > 0
                 && runs.Max(run => run.Flops) > runs.Sum(run => run.Flops) / (ThreadEfficiency * workers);
-            exitCode = session.Run(alone ? 1 : workers, budgetMinutes: null);
+            double? left = parsed.GetValue(s_minutes) is > 0 and double minutes ? Math.Max(1e-6, minutes - Stopwatch.GetElapsedTime(started).TotalMinutes) : parsed.GetValue(s_minutes);
+            exitCode = alone ? session.Run(1, left, threads: 0) : session.Run(workers, left);
             return session.Status is { HasEnded: true, Failed.Count: 0 };
         }
     }

@@ -67,7 +67,7 @@ internal static class ComparisonReport
                     Interval? interval = contrast.Test?.Interval(Confidence);
                     return new ReportRow(
                     [
-                        contrast.Sample.Name, Word(contrast), $"{contrast.Sample.Losses.Count}", RunSections.Loss(contrast.Sample.Mean), RunSections.Loss(contrast.Sample.Deviation),
+                        contrast.Sample.Name, contrast.Word, $"{contrast.Sample.Losses.Count}", RunSections.Loss(contrast.Sample.Mean), RunSections.Loss(contrast.Sample.Deviation),
                         Signed(contrast.Test?.Difference), Signed(interval?.Low), Signed(interval?.High), RunSections.Loss(contrast.Test?.StandardError),
                         double.IsFinite(contrast.EffectSize) ? $"{contrast.EffectSize:+0.00;−0.00}" : null,
                         double.IsNaN(contrast.PValue) ? null : contrast.PValue < 1e-4 ? "< 0.0001" : $"{contrast.PValue:0.0000}",
@@ -87,7 +87,7 @@ internal static class ComparisonReport
         [
             .. results.Contrasts.OrderBy(contrast => contrast.Test?.Difference ?? double.PositiveInfinity).Select(contrast => contrast.Test is { } test
                 ? new Bar(contrast.Sample.Name, test.Difference, test.Interval(Confidence).Low, test.Interval(Confidence).High)
-                : new Bar(contrast.Sample.Name, double.NaN, Note: Word(contrast))),
+                : new Bar(contrast.Sample.Name, double.NaN, Note: contrast.Word)),
         ];
         return
         [
@@ -106,15 +106,6 @@ internal static class ComparisonReport
         ];
         return notes.Length > 0 ? [new ReportNotes(notes)] : [];
     }
-
-    private static string Word(Contrast contrast) => contrast.Verdict switch
-    {
-        Verdict.Better => "better",
-        Verdict.Worse => "worse",
-        Verdict.NoDifference => "no difference",
-        _ when contrast.Sample.Diverged == contrast.Sample.Runs.Count => "diverged",
-        _ => "not known yet",
-    };
 
     private static string? Signed(double? value) => value is { } number && double.IsFinite(number) ? $"{number:+0.0000;−0.0000;0.0000}" : null;
 }

@@ -11,9 +11,6 @@ internal static class SweepReport
 {
     private const int MostSlices = 24;
 
-    // Nineteen times in twenty, a normal deviate is nearer to its mean.
-    private const double Reach = 1.96;
-
     public static Report Of(Sweep sweep, ExperimentFolder folder, RunStore store)
     {
         SweepResults results = SweepResults.Of(sweep, store.Find);
@@ -78,7 +75,6 @@ internal static class SweepReport
     /// <summary>At each size and length that several arms have, the losses over the baseline's; then speedups.</summary>
     private static IEnumerable<ReportBlock> Bars(SweepResults results, CellResult[] begun)
     {
-        double noise = results.NoiseNats;
         foreach (IGrouping<(string Size, double Ratio), CellResult> cells in begun.GroupBy(cell => (cell.Cell.Size, cell.Cell.Ratio)).Where(cells => cells.Count() > 1))
         {
             CellResult? baseline = cells.FirstOrDefault(cell => cell.Cell.Arm == results.Sweep.Baseline && double.IsFinite(cell.Mean));
@@ -93,7 +89,7 @@ internal static class SweepReport
                 .. cells.Where(cell => cell != baseline).OrderBy(cell => double.IsFinite(cell.Mean) ? cell.Mean : double.PositiveInfinity).Select(cell =>
                 {
                     double difference = cell.Mean - baseline.Mean;
-                    double reach = Reach * noise * Math.Sqrt((1.0 / Math.Max(1, cell.BestRuns.Count)) + (1.0 / baseline.BestRuns.Count));
+                    double reach = results.ChanceNats(cell.BestRuns.Count, baseline.BestRuns.Count);
                     return new Bar(cell.Cell.Arm, difference, difference - reach, difference + reach, double.IsFinite(difference) ? "" : "no loss");
                 }),
             ];
@@ -101,8 +97,11 @@ internal static class SweepReport
                 $"arms-{where}",
                 BarFigure.Draw(
                     $"Final loss over that of {baseline.Cell.Arm}, {where}", new Axis("difference", "nats/token"), bars,
-                    noise: double.IsFinite(noise) ? Reach * noise * Math.Sqrt(2.0 / baseline.BestRuns.Count) : double.NaN),
-                "Left is better. " + (double.IsFinite(noise) ? "Whiskers are what seeds explain, nineteen times in twenty; shaded, the same for two equals." : "Without a second seed, what chance explains is not known."));
+                    noise: results.ChanceNats(baseline.BestRuns.Count, baseline.BestRuns.Count)),
+                "Left is better. " + (results.NoiseDegreesOfFreedom > 0
+                    ? $"Whiskers are what seeds explain, nineteen times in twenty (Student's t, {Quantity.Of(results.NoiseDegreesOfFreedom, "degree")} of freedom); shaded, the same for two equals. "
+                        + "The seed that the best was chosen by is among those averaged, which flatters arms with more to choose from."
+                    : "Without a second seed, what chance explains is not known."));
         }
 
         Bar[] speedups = [.. from cell in begun

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Xml.Linq;
+using Windtunnel.Runs;
 
 namespace Windtunnel.Laws.Figures;
 
@@ -93,19 +94,16 @@ public sealed record Figure(
                 {
                     string[] fields =
                     [
-                        panel.Subject, mark.Name, mark.Kind, Position(panel.X, point.X), Position(panel.Y, point.Y), Number(point.Low), Number(point.High), point.Note,
+                        panel.Subject, mark.Name, mark.Kind, Position(panel.X, point.X), Position(panel.Y, point.Y), CsvRow.Number(point.Low), CsvRow.Number(point.High), point.Note,
                     ];
-                    csv.AppendJoin(',', fields.Select(Quoted)).Append('\n');
+                    csv.Append(CsvRow.Of(fields));
                 }
             }
         }
 
         return csv.ToString();
 
-        static string Position(Axis axis, double value) => axis.Categories is null ? Number(value) : axis.Short(value);
-        static string Number(double value) => double.IsFinite(value) ? value.ToString("R") : "";
-        static string Quoted(string field) =>
-            field.AsSpan().ContainsAny("\",\r\n") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field;
+        static string Position(Axis axis, double value) => axis.Categories is null ? CsvRow.Number(value) : axis.Short(value);
     }
 
     private string Describe() => string.Join(" ", Panels.Select(panel =>

@@ -1,3 +1,7 @@
+using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
+using Windtunnel.Training;
+
 namespace Windtunnel.Tests.Cli;
 
 /// <summary><c>windtunnel compare</c> on runs of a second.</summary>
@@ -41,7 +45,7 @@ public sealed class CompareVerbTests : IDisposable
         Assert.True(File.Exists(_folder.File("experiments/toy/report.html")));
         string[] rows = File.ReadAllLines(_folder.File("experiments/toy/results.csv"));
         Assert.Equal(10, rows.Length);
-        Assert.All(rows, row => Assert.Equal(11, row.Split(',').Length));
+        Assert.All(rows, row => Assert.Equal(12, row.Split(',').Length));
 
         // The same runs by their names.
         ILookup<string, string> ids = rows.Skip(1).Select(row => row.Split(',')).ToLookup(row => row[0], row => row[1]);
@@ -64,8 +68,44 @@ public sealed class CompareVerbTests : IDisposable
     {
         Compare().AssertFails(2, "name the experiment's file");
         Compare(_folder.File("no.yaml")).AssertFails(2, "no such file");
-        Compare(_folder.Write("sweep.yaml", "type: sweep\ngrid: {optimizer.learningRate: [3e-3]}")).AssertFails(2, "is no comparison");
+        Compare(_folder.Write("sweep.yaml", "type: sweep\ngrid: {optimizer.learningRate: [3e-3]}")).AssertFails(2, "is a sweep: windtunnel sweep run ");
         Compare("a", "--against", "b").AssertFails(2, "no such run");
+    }
+
+    [Theory]
+    [InlineData("b: is named twice, and counts once", "a", "a", "--against", "b", "b")]
+    [InlineData("a: is named twice, and counts once", "a", "b", "--against", "a", "c")]
+    [InlineData("a: has all settings of copy, the seed included", "c", "d", "--against", "b", "copy", "a")]
+    [InlineData("copy: has all settings of a, the seed included", "copy", "b", "--against", "a", "c")]
+    [InlineData("long: has 1,280 tokens and a 640; runs on one side", "c", "d", "--against", "a", "long")]
+    [InlineData("halved: data.validationFraction is not that of a", "halved", "d", "--against", "a", "b")]
+    [InlineData("pieces: data.tokenizer is not that of a", "c", "pieces", "--against", "a", "b")]
+    public void Finished_runs_that_say_nothing_of_each_other_are_refused(string problem, params string[] words)
+    {
+        Finish("a", []);
+        Finish("b", ["seed=2"]);
+        Finish("c", ["optimizer.learningRate=1e-2"]);
+        Finish("d", ["optimizer.learningRate=1e-2", "seed=2"]);
+        Finish("copy", ["name=copy", "threads=2"]);
+        Finish("long", ["training.length=40", "seed=3"]);
+        Finish("halved", ["data.validationFraction=0.5", "optimizer.learningRate=1e-2"]);
+        Finish("pieces", ["data.tokenizer=bpe", "optimizer.learningRate=1e-2", "seed=2"]);
+
+        Compare("c", "d", "--against", "a", "b").AssertSucceeds();
+        Compare("long", "--against", "a", "b").AssertSucceeds();
+        Compare(words).AssertFails(2, problem);
+    }
+
+    // What a run of twenty steps leaves behind.
+    private void Finish(string id, string[] overrides)
+    {
+        RunFolder folder = RunFolder.Create(_folder.File("runs"), id, id);
+        string[] settings = ["training.length=20", "training.sequenceLength=32", "training.batchSize=1", "data.tokenizer=bytes", .. overrides];
+        RunConfig config = ConfigFile.Bind<RunConfig>(ConfigFile.Apply<RunConfig>([], "test", settings), "test");
+        folder.WriteConfig(config, null, []);
+        RunRecord record = RunRecord.Start(folder, id, config.Seed);
+        (record with { Status = RunStatus.Completed, Summary = new Dictionary<string, double> { ["val/x/loss"] = 3 + (0.01 * config.Seed) } }).Save(folder.RecordPath);
+        File.WriteAllText(folder.MetricsPath, "");
     }
 
     private Outcome Compare(params string[] words) =>

@@ -16,6 +16,7 @@ public sealed class SweepVerbTests : IDisposable
     public SweepVerbTests()
     {
         _folder.Write("run.yaml", """
+            threads: 1
             data: {corpus: {type: synthetic, documents: 100, vocabularySize: 50}, tokenizer: bytes, validationFraction: 0.1}
             model: {type: llama, layers: 1, width: 16, heads: 2, feedForward: 32}
             training: {sequenceLength: 32, batchSize: 4}
@@ -49,6 +50,7 @@ public sealed class SweepVerbTests : IDisposable
 
         Assert.Equal(1 + (2 * 3), csv.Count(c => c == '\n'));
         Assert.Equal(6, Directory.GetDirectories(_folder.File("runs")).Length);
+        Assert.All(Directory.GetFiles(_folder.File("runs"), "config.yaml", SearchOption.AllDirectories), config => Assert.Contains("\nthreads: 1\n", File.ReadAllText(config), StringComparison.Ordinal));
         Assert.Contains("6 done, 0 running, 0 waiting, 0 failed\n", first, StringComparison.Ordinal);
         Assert.Contains("muon", first, StringComparison.Ordinal);
         Assert.EndsWith("report.html\n", first, StringComparison.Ordinal);
@@ -116,6 +118,10 @@ public sealed class SweepVerbTests : IDisposable
         Tool.Run("sweep", "run", _folder.File("no.yaml")).AssertFails(2, "no such file");
         Sweep("run", _sweep, "--budget-minutes", "-1").AssertFails(2, "must be positive");
         Sweep("run", _sweep, "--workers", "0").AssertFails(2, "between 1 and 1024");
+        string comparison = _folder.Write("ab.yaml", "type: comparison\nname: ab\nvariants: {a: {}, b: {}}");
+        Sweep("run", comparison).AssertFails(2, $"{comparison}: is a comparison: windtunnel compare {comparison}");
+        ExperimentFolder.Create(_folder.File("experiments"), ConfigFile.Load<ExperimentOptions>(comparison), comparison);
+        Sweep("results", "ab").AssertFails(2, "ab: is a comparison: windtunnel compare ");
         Sweep("status", "none").AssertFails(2, "no such experiment");
         Sweep("status", "../up").AssertFails(2, "neither a file nor the name of an experiment");
         Sweep("status", _folder.Write("untyped.yaml", "name: toy")).AssertFails(2, "type is missing");

@@ -93,9 +93,19 @@ public sealed class TunnelVerbTests : IDisposable
     {
         Tool.Run("tunnel").AssertFails(2, "configs/ladders/miniature.yaml");
         Tool.Run("tunnel", _folder.File("no.yaml")).AssertFails(2, "no such file");
-        Tool.Run("tunnel", Path.Combine(Tool.ConfigFolder, "..", "sweeps", "study-phase-1.yaml")).AssertFails(2, "type must be ladder");
+        Tool.Run("tunnel", Path.Combine(Tool.ConfigFolder, "..", "sweeps", "study-phase-1.yaml")).AssertFails(2, "is a sweep: windtunnel sweep run ");
         Tunnel("--sizes=[]").AssertFails(2, "sizes names none");
         Tunnel("--dry-run", "--workers", "0").AssertFails(2, "--workers 0");
+        Tunnel("--budget-minutes", "0").AssertFails(2, "--budget-minutes 0: must be positive");
+    }
+
+    [Fact]
+    public void A_spent_budget_is_no_failure_and_says_how_to_go_on()
+    {
+        string output = Tunnel("--budget-minutes", "0.000001").AssertSucceeds();
+
+        Assert.Contains("the same command goes on from here", output, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.File("experiments/toy/prediction.json")));
     }
 
     private Outcome Tunnel(params string[] words) => Tool.Run(

@@ -46,6 +46,9 @@ public sealed class ComparisonTests : IDisposable
     [InlineData("baseline: c\nvariants: {a: {}, b: {}}", "'c' is none of a, b")]
     [InlineData("name: a/b\nvariants: {a: {}, b: {}}", "name 'a/b'")]
     [InlineData("variants: {a: {}, b: {optimizer: adamx}}", "variants.b: ")]
+    [InlineData("variants: {a: {}, b: {data.tokenizer: bytes}}", "variants.b: data.tokenizer is not that of a")]
+    [InlineData("variants: {a: {}, b: {data.validationFraction: 0.5}}", "variants.b: data.validationFraction is not that of a")]
+    [InlineData("baseline: b\nvariants: {a: {data.corpus: synthetic}, b: {}}", "variants.a: data.corpus is not that of b")]
     [InlineData("variants: {a: {}, b: {training: {batchSize: 0}}}", "variants.b: training.batchSize: 0 must be")]
     public void What_makes_no_sense_is_one_clear_line(string text, string problem)
     {
@@ -97,6 +100,28 @@ public sealed class ComparisonTests : IDisposable
         Assert.All(results.Contrasts, contrast => Assert.True(contrast.PValue < 0.01));
         Assert.All(results.Contrasts, contrast => Assert.Equal(Verdict.NoDifference, contrast.Verdict));
         Assert.Equal(2, results.ToCsv().Split("diverged").Length - 1);
+    }
+
+    [Theory]
+    [InlineData(0.5)]
+    [InlineData(-0.5)]
+    public void Where_more_runs_of_the_baseline_diverged_no_variant_is_worse(double difference)
+    {
+        bool Diverges(RunConfig config) => config.Seed == 1 && config.Schedule is CosineOptions;
+        ComparisonResults results = Load(Schedules).Judge(run => Diverges(run.Config)
+            ? Outcome(run.Config, double.PositiveInfinity) with { Status = RunStatus.Diverged }
+            : Outcome(run.Config, 3 + (0.001 * Noise(run.Config)) + (run.Config.Schedule is WsdOptions ? difference : 0)));
+
+        Assert.All(results.Contrasts, contrast => Assert.True(contrast.PValue < 0.01));
+        Assert.All(results.Contrasts, contrast => Assert.Equal(difference < 0 ? (Verdict.Better, "better") : (Verdict.NoDifference, "no difference"), (contrast.Verdict, contrast.Word)));
+    }
+
+    [Fact]
+    public void Variants_may_read_other_parts_of_the_same_data()
+    {
+        Comparison comparison = Load("type: comparison\nvariants: {all: {}, few: {data.subsetTokens: 100000}, others: {data.subsetTokens: 100000, data.subsetSeed: 2}}");
+
+        Assert.False(comparison.Judge(run => Outcome(run.Config, 3)).Contrasts[0].IsPaired);
     }
 
     [Fact]

@@ -44,7 +44,7 @@ public sealed class RunStoreTests : IDisposable
         Assert.Equal((12, steps), (steps, _listener.Steps.Count));
         Assert.Equal((RunStatus.Completed, 12L, 12L * 4 * 48), (first.Status, first.Steps, first.Tokens));
         Assert.Equal(_listener.Validations[^1].Scores.Average(score => score.LossNats), first.LossNats);
-        Assert.True(first.StepSeconds > 0 && first.NonEmbedding > 0);
+        Assert.True(first.StepSeconds > 0 && first.CpuSeconds > 0 && first.NonEmbedding > 0);
         Assert.StartsWith("adamw-", first.Id, StringComparison.Ordinal);
     }
 

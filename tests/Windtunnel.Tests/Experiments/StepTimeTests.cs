@@ -26,6 +26,23 @@ public sealed class StepTimeTests
         Assert.Equal(expected, StepTime.Of(Rows(steps, _ => 0.1)), 1e-9);
     }
 
+    [Fact]
+    public void Processor_time_is_that_of_the_rows_that_have_it()
+    {
+        // The mean over the steps since the row before, twice as long at first; validation rows have none.
+        MetricsRow[] rows =
+        [
+            .. Rows(1000, _ => 5).SelectMany(row => new[]
+            {
+                row with { Values = new Dictionary<string, double> { ["time/cpu_s"] = row.At.Step <= 500 ? 0.2 : 0.1 } },
+                row with { Values = new Dictionary<string, double> { ["val/x/loss"] = 3 } },
+            }),
+        ];
+
+        Assert.Equal(0.1, StepTime.OfProcessor(rows), 1e-9);
+        Assert.True(double.IsNaN(StepTime.OfProcessor(Rows(1000, _ => 5))));
+    }
+
     private static MetricsRow[] Rows(int steps, Func<int, double> seconds)
     {
         double wall = 0;

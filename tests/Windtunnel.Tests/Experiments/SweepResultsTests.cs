@@ -124,6 +124,33 @@ public sealed class SweepResultsTests : IDisposable
         Assert.True(double.IsNaN(Run(_sweep, config => config.Seed == 1 ? Landscape(config) : null).NoiseNats));
     }
 
+    [Theory]
+    [InlineData(3ul, 10, 2.228139)]
+    [InlineData(2ul, 5, 2.570582)]
+    public void What_chance_explains_follows_from_student_s_t_with_the_seeds_that_the_noise_is_known_from(ulong seeds, int freedom, double quantile)
+    {
+        SweepResults results = Run(_sweep, config => config.Seed <= seeds ? Landscape(config) : null);
+
+        // The quantiles of 0.975 are those of printed tables.
+        Assert.Equal(freedom, results.NoiseDegreesOfFreedom);
+        Assert.Equal(quantile * results.NoiseNats * Math.Sqrt((1.0 / 3) + (1.0 / 2)), results.ChanceNats(3, 2), 1e-9);
+        Assert.True(double.IsNaN(Run(_sweep, config => config.Seed == 1 ? Landscape(config) : null).ChanceNats(1, 1)));
+    }
+
+    [Fact]
+    public void Speedups_in_time_are_by_processor_time_where_both_arms_have_it()
+    {
+        // A busy machine makes AdamW's steps look three times as long.
+        RunOutcome Busy(RunConfig config, bool isMeasured = true) => Landscape(config) is var outcome && config.Optimizer is Windtunnel.Training.Optimizers.MuonOptions
+            ? outcome with { CpuSeconds = 0.012 }
+            : outcome with { StepSeconds = 0.03, CpuSeconds = isMeasured ? 0.01 : double.NaN };
+
+        Assert.All(InTime(Run(_sweep, config => Busy(config))), speedup => Assert.Equal(1.25, speedup, 1e-3));
+        Assert.All(InTime(Run(_sweep, config => Busy(config, isMeasured: false))), speedup => Assert.Equal(3.75, speedup, 3e-3));
+
+        static IEnumerable<double> InTime(SweepResults results) => results.Cells.Where(cell => cell.Cell.Arm == "muon").Select(cell => results.SpeedupInTime(cell)!.Value);
+    }
+
     [Fact]
     public void A_value_good_in_every_cell_makes_a_setting_stable()
     {
@@ -141,14 +168,14 @@ public sealed class SweepResultsTests : IDisposable
         string[][] lines = [.. results.ToCsv().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(','))];
 
         Assert.Equal(
-            "sweep arm size nonembed_params chinchilla run status seed best loss bits_per_byte steps tokens flops wall_s step_s optimizer.learningRate optimizer.weightDecay",
+            "sweep arm size nonembed_params chinchilla run status seed best loss bits_per_byte steps tokens flops wall_s step_s cpu_s optimizer.learningRate optimizer.weightDecay",
             string.Join(' ', lines[0]));
         Assert.All(lines, line => Assert.Equal(lines[0].Length, line.Length));
         Assert.Equal(results.Cells.Sum(cell => cell.Runs.Count) + 1, lines.Length);
         string[] diverged = lines.First(line => line[6] == "diverged");
-        Assert.Equal(("", "0", "0.008"), (diverged[9], diverged[8], diverged[16]));
+        Assert.Equal(("", "0", "0.008"), (diverged[9], diverged[8], diverged[17]));
         string[] muon = lines.Last(line => line[1] == "muon");
-        Assert.Equal(("1", "3", ""), (muon[8], muon[7], muon[17]));
+        Assert.Equal(("1", "3", ""), (muon[8], muon[7], muon[18]));
     }
 
     private static RunOutcome Diverged { get; } = new("x", RunStatus.Diverged, double.PositiveInfinity, double.PositiveInfinity, 1, 256, 1, 1, 1, 20_000);

@@ -1,4 +1,6 @@
 using Windtunnel.Experiments.Ladders;
+using Windtunnel.Laws;
+using Windtunnel.Laws.Fitting;
 using Windtunnel.Text;
 using Windtunnel.Text.Corpora;
 using Windtunnel.Text.Tokenizers;
@@ -37,6 +39,26 @@ public sealed class EntropyCheckTests : IDisposable
         static double Nats(Dataset data) => EntropyCheck.EntropyNats(data)!.Value * data.Manifest.Sources[0].Validation.Tokens;
     }
 
+    [Theory]
+    [InlineData(0.99, 1.01, true)]
+    [InlineData(1.01, 1.03, false)]
+    [InlineData(0.97, 0.99, false)]
+    [InlineData(double.NaN, double.NaN, false)]
+    public void A_fit_is_right_where_its_interval_covers_the_entropy(double low, double high, bool inside)
+    {
+        using Dataset data = Dataset.Prepare(new DataOptions(s_language, Tokenizer: new BytesTokenizerOptions(), ValidationFraction: 0.2), _folder.Path);
+        double truth = EntropyCheck.EntropyNats(data)!.Value;
+        Interval? interval = double.IsNaN(low) ? null : new Interval(low * truth, high * truth);
+        OverTrainingLaw law = new();
+        Fit fit = new(
+            "windtunnel-fit-1", law, law.Objective, new Dictionary<string, double>(), [new FittedValue("E", "nats", truth, interval), new FittedValue("a", "", 1, null)], [],
+            new FitQuality(0, 0, 0, 0, 1, FitStatus.Converged, 1, null), [], new Observations("runs", null, new Dictionary<string, string>(), [], [], [], []));
+
+        EntropyCheck check = Assert.Single(EntropyCheck.Of(new Dictionary<string, Fit> { ["over-training"] = fit }, data));
+
+        Assert.Equal(("over-training", "E", inside), (check.Law, check.Parameter, check.Inside));
+    }
+
     [Fact]
     public void Other_text_has_no_known_entropy()
     {
@@ -45,6 +67,6 @@ public sealed class EntropyCheckTests : IDisposable
             new DataOptions(new FilesCorpusOptions([_folder.File("a.txt")]), Tokenizer: new BytesTokenizerOptions(), ValidationFraction: 0), _folder.Path);
 
         Assert.Null(EntropyCheck.EntropyNats(data));
-        Assert.Empty(EntropyCheck.Of(new Dictionary<string, Windtunnel.Laws.Fit>(), data));
+        Assert.Empty(EntropyCheck.Of(new Dictionary<string, Fit>(), data));
     }
 }

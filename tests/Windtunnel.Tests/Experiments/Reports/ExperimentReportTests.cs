@@ -117,7 +117,11 @@ public sealed class ExperimentReportTests : IDisposable
         Assert.Equal(
             adamw.Runs.Where(run => run.Seed == 1 && double.IsFinite(run.Loss!.Value)).Select(run => run.Loss!.Value).Order(),
             slices.Panels[0].Marks.OfType<PointMark>().First().Points.Select(point => point.Y).Order());
-        Assert.Contains(report.Figures, figure => figure.FileName.StartsWith("arms-", StringComparison.Ordinal));
+        ReportFigure arms = report.Figures.Single(figure => figure.FileName.StartsWith("arms-", StringComparison.Ordinal)).Figure;
+        DataPoint bar = arms.Figure.Panels[0].Marks.OfType<BarMark>().Single().Points[0];
+        Assert.Equal(bar.X - results.ChanceNats(2, 2), bar.Low);
+        Assert.Contains("(Student's t, 2 degrees of freedom)", arms.Caption);
+        Assert.Contains("The seed that the best was chosen by is among those averaged", arms.Caption);
         Assert.DoesNotContain(page.Descendants(), element => element.Name.LocalName == "img");
         Assert.Contains(page.Descendants("td"), cell => cell.Value.StartsWith("<img src=x>", StringComparison.Ordinal));
     }

@@ -7,7 +7,7 @@ using Windtunnel.Runs.Config;
 namespace Windtunnel.Cli;
 
 /// <summary>What a sweep will run, and what it found.</summary>
-internal static class SweepReport
+internal static class SweepTables
 {
     /// <summary>Every cell with the least that its search takes, and all that it may take.</summary>
     public static void WritePlan(Sweep sweep)

@@ -6,7 +6,7 @@ using Windtunnel.Training;
 namespace Windtunnel.Cli;
 
 /// <summary>What a comparison found.</summary>
-internal static class ComparisonReport
+internal static class ComparisonTables
 {
     /// <summary>What each variant's runs take.</summary>
     public static void WritePlan(Comparison comparison)
@@ -43,7 +43,7 @@ internal static class ComparisonReport
                 sample.Name, $"{sample.Losses.Count}", $"{sample.Diverged}", Number(sample.Mean, "F4"), Number(sample.Deviation, "F4"),
                 Number(contrast.Test?.Difference, "+0.0000;-0.0000"), Number(contrast.Test?.StandardError, "F4"),
                 contrast.Test is null ? null : $"{interval.Low:+0.0000;-0.0000} to {interval.High:+0.0000;-0.0000}",
-                Number(contrast.EffectSize, "F2"), Number(contrast.PValue, "0.0000"), contrast.Test is null ? null : contrast.IsPaired ? "paired t" : "Welch's t", Word(contrast.Verdict),
+                Number(contrast.EffectSize, "F2"), Number(contrast.PValue, "0.0000"), contrast.Test is null ? null : contrast.IsPaired ? "paired t" : "Welch's t", contrast.Word,
                 MoreSeeds(contrast));
         }
 
@@ -59,14 +59,6 @@ internal static class ComparisonReport
             Console.WriteLine("more seeds: of each, to find a true difference of this size in four comparisons of five");
         }
     }
-
-    private static string Word(Verdict verdict) => verdict switch
-    {
-        Verdict.Better => "better",
-        Verdict.Worse => "worse",
-        Verdict.NoDifference => "no difference that can be told apart",
-        _ => "not known yet",
-    };
 
     private static string? MoreSeeds(Contrast contrast) =>
         contrast is { Verdict: Verdict.NoDifference, SeedsWanted: { } seeds } && seeds > contrast.Sample.Losses.Count ? $"{seeds - contrast.Sample.Losses.Count:N0}" : null;

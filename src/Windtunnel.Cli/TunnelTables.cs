@@ -8,7 +8,7 @@ using Windtunnel.Training;
 namespace Windtunnel.Cli;
 
 /// <summary>What a ladder will take, what it predicts, and what came.</summary>
-internal static class TunnelReport
+internal static class TunnelTables
 {
     // Models this small spend most of a step on other things than matrix products.
     private const double Utilisation = 0.25;
