@@ -11,6 +11,7 @@ internal sealed class ExperimentProgress(RunStore store, RunQueue queue, Experim
 {
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly HashSet<string> _shown = [.. start.Ended.Select(run => run.Outcome.Id), .. start.Failed.Select(store.IdOf)];
+    private readonly bool _named = IsNamed(start);
     private double _flops;
 
     /// <summary>Shows what is new.</summary>
@@ -18,7 +19,7 @@ internal sealed class ExperimentProgress(RunStore store, RunQueue queue, Experim
     public bool Show(ExperimentStatus now)
     {
         (PlannedRun Run, RunOutcome Outcome)[] ended = [.. now.Ended.Where(run => _shown.Add(run.Outcome.Id))];
-        string[] failed = [.. now.Failed.Select(store.IdOf).Where(_shown.Add)];
+        PlannedRun[] failed = [.. now.Failed.Where(run => _shown.Add(store.IdOf(run)))];
         if (ended.Length + failed.Length == 0)
         {
             return false;
@@ -29,19 +30,27 @@ internal sealed class ExperimentProgress(RunStore store, RunQueue queue, Experim
         double left = now.Open.Sum(store.FlopsOf) / _flops * _clock.Elapsed.TotalSeconds;
         string counts = $"{now.Ended.Count} done, {running} running, {now.Open.Count - running} waiting, {now.Failed.Count} failed"
             + (now.Open.Count > 0 && double.IsFinite(left) ? $", about {Quantity.Time(left)} left" : "");
-        foreach ((_, RunOutcome outcome) in ended)
+        foreach ((PlannedRun run, RunOutcome outcome) in ended)
         {
             string loss = double.IsFinite(outcome.LossNats) ? $"{outcome.LossNats:F4}" : "diverged";
-            Line(outcome.Id, $"{loss,8}  {Quantity.Time(outcome.WallSeconds),5}");
+            Line(run, $"{loss,8}  {Quantity.Time(outcome.WallSeconds),5}");
         }
 
-        foreach (string id in failed)
+        foreach (PlannedRun run in failed)
         {
-            Line(id, $"{"failed",8}       ");
+            Line(run, $"{"failed",8}       ");
         }
 
         return true;
 
-        void Line(string id, string what) => Console.WriteLine($"{Quantity.Time(_clock.Elapsed.TotalSeconds),8}  {id,-32}  {what}  {counts}");
+        void Line(PlannedRun run, string what) =>
+            Console.WriteLine($"{Quantity.Time(_clock.Elapsed.TotalSeconds),8}  {(_named ? run.Config.Name : store.IdOf(run)),-26}  {what}  {counts}");
+    }
+
+    // The runs of a ladder are named after what they are; those of a sweep all have its name.
+    private static bool IsNamed(ExperimentStatus status)
+    {
+        string[] names = [.. status.Ended.Select(run => run.Run).Concat(status.Open).Concat(status.Failed).Select(run => run.Config.Name)];
+        return names.Distinct().Count() == names.Length;
     }
 }

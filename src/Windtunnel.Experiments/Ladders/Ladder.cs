@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Nodes;
+using Windtunnel.Experiments.Reports;
 using Windtunnel.Runs;
 using Windtunnel.Training;
 using Windtunnel.Training.Schedules;
@@ -30,7 +31,10 @@ public enum ParameterCount
 /// <param name="Name">What its folder is called.</param>
 /// <param name="Run">What all runs have in common: settings of a run, or the path of a run's config file, relative to the ladder's. Its schedule is a WSD with 10 % of decay when not given.</param>
 /// <param name="Overrides">Laid over that, as on a command line: <c>training.batchSize=8</c>.</param>
-/// <param name="Sizes">Values of <c>model.size</c>, or settings of the model: <c>{layers: 2, width: 64}</c>.</param>
+/// <param name="Sizes">
+/// Values of <c>model.size</c>, or settings of the model: <c>{layers: 2, width: 64}</c>. With <c>tokens</c> among them, the size has lengths of its own:
+/// a small model can be trained longer for the same compute.
+/// </param>
 /// <param name="Multipliers">Training tokens for each non-embedding parameter, all of them: those of the cooldown count.</param>
 /// <param name="Tokens">Training tokens, the same for every size, in place of multipliers.</param>
 /// <param name="Seeds">Each gives a ladder of its own.</param>
@@ -82,8 +86,6 @@ public sealed class Ladder : IExperiment
     private readonly LadderOptions _options;
     private readonly BaseRun _run;
     private readonly string _prediction;
-    private readonly bool _byTokens;
-    private readonly double _shortest;
 
     /// <summary>A ladder, every setting checked.</summary>
     /// <param name="options">Its file.</param>
@@ -93,15 +95,10 @@ public sealed class Ladder : IExperiment
     {
         Require(RunFolder.IsValidId(options.Name), "name", $"'{options.Name}' must be letters, digits, '.', '_' and '-'");
         IReadOnlyList<JsonNode> sizes = options.Sizes ?? [];
-        bool byTokens = options.Tokens is { Count: > 0 };
-        string lengthsName = byTokens ? "tokens" : "multipliers";
-        IReadOnlyList<double> lengths = [.. (byTokens ? options.Tokens : options.Multipliers ?? [])!.Order()];
+        Rung[] rungs = [.. sizes.Select(size => Named($"size {Words(size)}", () => Rung.Of(size, options)))];
         IReadOnlyList<ulong> seeds = options.Seeds ?? [1];
         Require(sizes.Count > 0, "sizes", "names none; such as [20k, 40k, 80k, 160k]");
-        Require(!byTokens || options.Multipliers is null, "tokens", "and multipliers are two ways to say the same; give one");
-        Require(lengths.Count > 0, lengthsName, "names none; such as [5, 10, 20] tokens for each non-embedding parameter");
-        Require(lengths.All(IsPositive), lengthsName, "must be positive numbers");
-        Require(lengths.Distinct().Count() == lengths.Count, lengthsName, "must be different ones");
+        Require(options.Tokens is null || options.Multipliers is null, "tokens", "and multipliers are two ways to say the same; give one");
         Require(seeds.Count > 0 && seeds.Distinct().Count() == seeds.Count, "seeds", "must be different ones, at least one");
         Require(
             options.Headline is null || s_laws.Contains(options.Headline), "headline", $"'{options.Headline}' is none of {string.Join(", ", s_laws)}");
@@ -110,10 +107,9 @@ public sealed class Ladder : IExperiment
 
         _options = options;
         _prediction = TunnelPrediction.Beside(path);
-        (_byTokens, _shortest) = (byTokens, lengths[0]);
         _run = Base(options, path);
-        Runs = [.. from seed in seeds from size in sizes from run in Named($"size {LabelOf(size)}", () => Rung(size, seed, lengths)) select run];
-        Targets = [.. from target in options.Targets ?? [] from seed in target.Seeds ?? seeds select Named($"target {LabelOf(target.Size)}", () => Target(target, seed))];
+        Runs = [.. from seed in seeds from rung in rungs from run in Named($"size {Words(rung.Size)}", () => RunsOf(rung, seed)) select run];
+        Targets = [.. from target in options.Targets ?? [] from seed in target.Seeds ?? seeds select Named($"target {Words(target.Size)}", () => Target(target, seed))];
         Require(
             Runs.Concat(Targets).GroupBy(run => run.Name).All(runs => runs.Count() == 1), "sizes", "and targets must be different ones: two runs would be the same");
         IEnumerable<LadderRun>? same = Runs.DistinctBy(run => run.Size).GroupBy(run => run.Resolved.Model.Dimensions).FirstOrDefault(models => models.Count() > 1);
@@ -146,7 +142,7 @@ public sealed class Ladder : IExperiment
 
     private Ladder(Ladder other, RunStore store)
     {
-        (_options, _run, _prediction, _byTokens, _shortest, Headline) = (other._options, other._run, other._prediction, other._byTokens, other._shortest, other.Headline);
+        (_options, _run, _prediction, Headline) = (other._options, other._run, other._prediction, other.Headline);
         (Runs, Targets) = ([.. other.Runs.Select(Known)], [.. other.Targets.Select(Known)]);
 
         LadderRun Known(LadderRun run) => new(run.Kind, run.Size, run.Multiplier, run.Planned, store.Resolve(run.Planned));
@@ -219,21 +215,20 @@ public sealed class Ladder : IExperiment
         return run with { Settings = settings };
     }
 
+    private static string Words(JsonNode? size) => size?.ToJsonString().Trim('"') ?? "of the run";
+
     private static bool IsPositive(double value) => value > 0 && double.IsFinite(value);
 
-    private static string LabelOf(JsonNode? size) => size switch
-    {
-        null => "of the run",
-        JsonValue value when value.TryGetValue(out string? name) => name,
-        JsonObject shape => string.Join('-', shape.Select(setting => $"{setting.Key}{setting.Value}")),
-        _ => size.ToJsonString(),
-    };
+    // A shape has no name: by its size it is known in a table.
+    private static string LabelOf(JsonNode? size, long parameters) => size is JsonValue value && value.TryGetValue(out string? name) ? name : Quantity.Count(parameters);
 
-    private LadderRun[] Rung(JsonNode size, ulong seed, IReadOnlyList<double> lengths)
+    private LadderRun[] RunsOf(Rung rung, ulong seed)
     {
-        RunConfig start = Start(size, seed);
-        string label = LabelOf(size);
-        LadderRun[] whole = [.. lengths.Select(length => Whole(start, label, TokensOf(start, length)))];
+        RunConfig start = Start(rung.Size, seed);
+        long parameters = NonEmbedding(start);
+        string label = LabelOf(rung.Size, parameters);
+        double[] tokens = [.. rung.Lengths.Select(length => rung.TokensOf(length, parameters))];
+        LadderRun[] whole = [.. tokens.Select(each => Whole(start, label, each, shortest: tokens[0]))];
         if (_options.Schedule == LadderSchedule.Horizons)
         {
             return whole;
@@ -268,20 +263,20 @@ public sealed class Ladder : IExperiment
     private LadderRun Target(TargetOptions target, ulong seed)
     {
         RunConfig start = Start(target.Size, seed);
-        double tokens = target.Tokens ?? ((target.Multiplier ?? DefaultMultiplier) * NonEmbedding(start));
+        long parameters = NonEmbedding(start);
+        double tokens = target.Tokens ?? ((target.Multiplier ?? DefaultMultiplier) * parameters);
+        double shortest = _options.Tokens?.Min() ?? (_options.Multipliers?.Min() * parameters) ?? tokens;
         return IsPositive(tokens) && (target.Tokens is null || target.Multiplier is null)
-            ? Whole(start, LabelOf(target.Size), tokens)
+            ? Whole(start, LabelOf(target.Size, parameters), tokens, shortest)
             : throw new ValidationException("needs a positive multiplier, or positive tokens, and not both");
     }
 
-    private double TokensOf(RunConfig start, double length) => _byTokens ? length : length * NonEmbedding(start);
-
     // A warm-up that is a share of the run is one of the shortest: branches of one trunk have it in common, and targets have theirs like them.
-    private LadderRun Whole(RunConfig start, string label, double tokens)
+    private LadderRun Whole(RunConfig start, string label, double tokens, double shortest)
     {
         double multiplier = tokens / NonEmbedding(start);
         ScheduleOptions schedule = _options.Schedule == LadderSchedule.Branches
-            ? start.Schedule with { Warmup = Duration.OfSteps(start.Schedule.Warmup.Steps(start.Training.TokensAStep, Steps(TokensOf(start, _shortest)))) }
+            ? start.Schedule with { Warmup = Duration.OfSteps(start.Schedule.Warmup.Steps(start.Training.TokensAStep, Steps(shortest))) }
             : start.Schedule;
         return New(LadderRunKind.Whole, label, multiplier, new PlannedRun(start with
         {

@@ -150,7 +150,7 @@ public sealed class LadderTests : IDisposable
         Ladder ladder = Load("type: ladder\nrun: base.yaml\nsizes: [{layers: 2, width: 32, feedForward: 64}]\nmultipliers: [1, 2]");
 
         Assert.Equal((2, 32, 64), (ladder.Runs[0].Resolved.Model.Layers, ladder.Runs[0].Resolved.Model.Width, ladder.Runs[0].Resolved.Model.FeedForward));
-        Assert.Equal("layers2-width32-feedForward64-trunk-s1", ladder.Runs[0].Name);
+        Assert.Equal("20.6k-trunk-s1", ladder.Runs[0].Name);
         Assert.Equal(Duration.OfRun(0.1), ((WsdOptions)ladder.Runs[1].Planned.Config.Schedule).Decay);
     }
 
