@@ -70,9 +70,10 @@ internal static class CompareVerb
         Replicate Replicate(string id, string leader)
         {
             RunConfig config = Config(id);
-            if (!known.TryAdd(config.Fingerprint(), id))
+            string key = $"{config.Fingerprint()} {RunRecord.Load(RunFolder.Open(places.Runs, id).RecordPath).Init?.Sha256}";
+            if (!known.TryAdd(key, id))
             {
-                string other = known[config.Fingerprint()];
+                string other = known[key];
                 throw new ValidationException(other == id ? $"{id}: is named twice, and counts once; leave it out" : $"{id}: has all settings of {other}, the seed included, and says nothing more; leave it out");
             }
 

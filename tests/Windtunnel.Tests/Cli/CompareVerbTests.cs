@@ -92,24 +92,26 @@ public sealed class CompareVerbTests : IDisposable
         Finish("c", ["optimizer.learningRate=1e-2"]);
         Finish("d", ["optimizer.learningRate=1e-2", "seed=2"]);
         Finish("copy", ["name=copy", "threads=2"]);
+        Finish("warm", [], new RunInit("weights.safetensors", new string('0', 64)));
         Finish("long", ["training.length=40", "seed=3"]);
         Finish("halved", ["data.validationFraction=0.5", "optimizer.learningRate=1e-2"]);
         Finish("pieces", ["data.tokenizer=bpe", "optimizer.learningRate=1e-2", "seed=2"]);
 
         Compare("c", "d", "--against", "a", "b").AssertSucceeds();
         Compare("long", "--against", "a", "b").AssertSucceeds();
+        Compare("warm", "--against", "a", "b").AssertSucceeds();
         Compare(words).AssertFails(2, problem);
     }
 
     // What a run of twenty steps leaves behind.
-    private void Finish(string id, string[] overrides)
+    private void Finish(string id, string[] overrides, RunInit? init = null)
     {
         RunFolder folder = RunFolder.Create(_folder.File("runs"), id, id);
         string[] settings = ["training.length=20", "training.sequenceLength=32", "training.batchSize=1", "data.tokenizer=bytes", .. overrides];
         RunConfig config = ConfigFile.Bind<RunConfig>(ConfigFile.Apply<RunConfig>([], "test", settings), "test");
         folder.WriteConfig(config, null, []);
         RunRecord record = RunRecord.Start(folder, id, config.Seed);
-        (record with { Status = RunStatus.Completed, Summary = new Dictionary<string, double> { ["val/x/loss"] = 3 + (0.01 * config.Seed) } }).Save(folder.RecordPath);
+        (record with { Status = RunStatus.Completed, Init = init, Summary = new Dictionary<string, double> { ["val/x/loss"] = 3 + (0.01 * config.Seed) } }).Save(folder.RecordPath);
         File.WriteAllText(folder.MetricsPath, "");
     }
 
