@@ -50,7 +50,7 @@ internal static class TunnelVerb
         RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         if (parsed.GetValue(s_dryRun))
         {
-            RunStore store = new(places, new Notices(message => Console.Error.WriteLine(PlainText.Line(message))));
+            RunStore store = new(places, new Notices(message => Console.WriteLine($"  {PlainText.Line(message)}")));
             TunnelTables.WritePlan(ladder.WithData(store), store, workers);
             return 0;
         }

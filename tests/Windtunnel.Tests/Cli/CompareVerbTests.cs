@@ -47,6 +47,11 @@ public sealed class CompareVerbTests : IDisposable
         Assert.Equal(10, rows.Length);
         Assert.All(rows, row => Assert.Equal(12, row.Split(',').Length));
 
+        File.Delete(_folder.File("experiments/toy/results.csv"));
+        string shown = Tool.Run("sweep", "results", "toy", "--runs", _folder.File("runs"), "--data", _folder.File("data"), "--experiments", _folder.File("experiments")).AssertSucceeds();
+        Assert.Matches(@"\nfast +3 +0 .* baseline", shown);
+        Assert.Equal(rows, File.ReadAllLines(_folder.File("experiments/toy/results.csv")));
+
         // The same runs by their names.
         ILookup<string, string> ids = rows.Skip(1).Select(row => row.Split(',')).ToLookup(row => row[0], row => row[1]);
         string finished = Compare([.. ids["slow"], "--against", .. ids["fast"]]).AssertSucceeds();

@@ -120,8 +120,6 @@ public sealed class SweepVerbTests : IDisposable
         Sweep("run", _sweep, "--workers", "0").AssertFails(2, "between 1 and 1024");
         string comparison = _folder.Write("ab.yaml", "type: comparison\nname: ab\nvariants: {a: {}, b: {}}");
         Sweep("run", comparison).AssertFails(2, $"{comparison}: is a comparison: windtunnel compare {comparison}");
-        ExperimentFolder.Create(_folder.File("experiments"), ConfigFile.Load<ExperimentOptions>(comparison), comparison);
-        Sweep("results", "ab").AssertFails(2, "ab: is a comparison: windtunnel compare ");
         Sweep("status", "none").AssertFails(2, "no such experiment");
         Sweep("status", "../up").AssertFails(2, "neither a file nor the name of an experiment");
         Sweep("status", _folder.Write("untyped.yaml", "name: toy")).AssertFails(2, "type is missing");

@@ -75,7 +75,7 @@ public sealed class TunnelVerbTests : IDisposable
     [Fact]
     public void A_dry_run_shows_every_dimension_and_its_costs_add_up()
     {
-        string[] lines = Tunnel("--dry-run").AssertSucceeds().Split('\n');
+        string[] lines = [.. Tunnel("--dry-run").AssertSucceeds().Split('\n').SkipWhile(line => !line.StartsWith("run ", StringComparison.Ordinal))];
         string[][] rows = [.. lines.Skip(1).TakeWhile(line => line.Length > 0).Select(line => line.Replace(" x ", "x", StringComparison.Ordinal).Split("  ", StringSplitOptions.RemoveEmptyEntries))];
 
         Assert.Equal(["run", "layers", "width", "heads", "ffn", "vocab", "N", "batch", "rate", "from step", "to", "tokens", "epochs", "FLOP", "memory", "time"], lines[0].Split("  ", StringSplitOptions.RemoveEmptyEntries).Select(word => word.Trim()));
