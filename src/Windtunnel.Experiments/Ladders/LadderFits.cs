@@ -82,7 +82,7 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
                 from run in rung
                 let outcome = store.Find(run.Planned)
                 where outcome?.Status == RunStatus.Completed
-                select LossCurve.Read(RunFolder.Open(store.Places.Runs, outcome.Id), rates: RatesOf(run), parameters: run.Counts.NonEmbedding).From(start));
+                select LossCurve.Read(RunFolder.Open(store.Places.Runs, outcome.Id), rates: RatesOf(run), parameters: run.Counts.NonEmbedding).From(start).Named(run.Name));
         }
 
         return curves;

@@ -54,6 +54,9 @@ public sealed class LossCurve
             : throw new ValidationException($"{name}: there is no loss after the warm-up of {rates.Warmup} steps");
     }
 
+    /// <summary>This curve under another name.</summary>
+    public LossCurve Named(string name) => Of(name, Steps.Zip(Losses), Rates, Parameters);
+
     /// <summary>This curve without its rows before a step.</summary>
     /// <exception cref="ValidationException">Nothing is left.</exception>
     public LossCurve From(int step) => Of(Name, Steps.Zip(Losses).Where(row => row.First >= step), Rates, Parameters);

@@ -18,7 +18,7 @@ public sealed partial class ReadmeTests
     /// <summary>Every command of the tool in a code block or in code within a line.</summary>
     public static TheoryData<string, string> Commands => new(
         from document in Documents
-        from command in CodeLines(File.ReadAllText(Path.Combine(Root, document)))
+        from command in CodeLines(File.ReadAllText(Path.Combine(Root, document))).Distinct()
         where command.StartsWith(Tool, StringComparison.Ordinal) || command.StartsWith(ToolFromSource, StringComparison.Ordinal)
         select (document, command));
 
