@@ -20,7 +20,7 @@ internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(0.5);
 
     /// <summary>What has been run.</summary>
-    public RunStore Store { get; } = new(places, new Notices(message => Console.WriteLine($"  {PlainText.Line(message)}")));
+    public RunStore Store { get; } = new(places, Notices.OnConsole);
 
     /// <summary>Where the experiment stands.</summary>
     public ExperimentStatus Status => ExperimentStatus.Of(experiment, Store, folder.Queue);

@@ -8,6 +8,9 @@ namespace Windtunnel.Cli;
 /// <param name="show">Is told it, in a line.</param>
 internal sealed class Notices(Action<string> show) : ITrainingListener
 {
+    /// <summary>On the terminal, beside what the verb itself prints.</summary>
+    public static Notices OnConsole { get; } = new(message => Console.WriteLine($"  {PlainText.Line(message)}"));
+
     public void Stepped(in StepReport step)
     {
     }

@@ -31,10 +31,11 @@ public sealed class Comparison : IExperiment
 {
     internal Comparison(ComparisonOptions options, string path)
     {
-        Require(RunFolder.IsValidId(options.Name), "name", $"'{options.Name}' must be letters, digits, '.', '_' and '-'");
-        Require(options.Variants is { Count: > 1 }, "variants", "must be two or more; what is to be compared?");
-        Require(options.Seeds.Count > 1 && options.Seeds.Distinct().Count() == options.Seeds.Count, "seeds", "must be two or more different ones");
-        Require(options.Baseline is null || options.Variants!.ContainsKey(options.Baseline), "baseline", $"'{options.Baseline}' is none of {string.Join(", ", options.Variants!.Keys)}");
+        ExperimentFile file = new(path);
+        file.RequireName(options.Name);
+        file.Require(options.Variants is { Count: > 1 }, "variants", "must be two or more; what is to be compared?");
+        file.Require(options.Seeds.Count > 1 && options.Seeds.Distinct().Count() == options.Seeds.Count, "seeds", "must be two or more different ones");
+        file.Require(options.Baseline is null || options.Variants!.ContainsKey(options.Baseline), "baseline", $"'{options.Baseline}' is none of {string.Join(", ", options.Variants!.Keys)}");
 
         Name = options.Name;
         BaseRun run = BaseRun.Of(options.Run, options.Overrides, path);
@@ -46,27 +47,12 @@ public sealed class Comparison : IExperiment
             ComparisonResults.RequireSameData($"{path}: variants.{variant.Name}", variant.Runs[0].Config.Data, baseline, Variants[0].Runs[0].Config.Data);
         }
 
-        PlannedRun Planned(KeyValuePair<string, JsonObject> variant, ulong seed)
+        PlannedRun Planned(KeyValuePair<string, JsonObject> variant, ulong seed) => file.Build($"variants.{variant.Key}", () =>
         {
-            try
-            {
-                RunConfig config = run.With(variant.Value).Bind([], seed);
-                BaseRun.Resolve(config);
-                return new PlannedRun(config);
-            }
-            catch (ValidationException error)
-            {
-                throw new ValidationException($"{path}: variants.{variant.Key}: {error.Message}", error);
-            }
-        }
-
-        void Require(bool holds, string name, string problem)
-        {
-            if (!holds)
-            {
-                throw new ValidationException($"{path}: {name} {problem}");
-            }
-        }
+            RunConfig config = run.With(variant.Value).Bind([], seed);
+            BaseRun.Resolve(config);
+            return new PlannedRun(config);
+        });
     }
 
     /// <inheritdoc/>

@@ -48,20 +48,21 @@ public sealed class Sweep : IExperiment
 {
     internal Sweep(SweepOptions options, string path)
     {
-        Require(RunFolder.IsValidId(options.Name), "name", $"'{options.Name}' must be letters, digits, '.', '_' and '-'");
-        Require(options.Arms is null || options.Arms.Count > 0, "arms", "names none; what is to be searched?");
-        Require(options.Arms is not null || options.Grid is not null, "grid", "is missing; which settings are to be searched?");
-        Require(options.Seeds is null || (options.Seeds.Count > 0 && options.Seeds.Distinct().Count() == options.Seeds.Count), "seeds", "must be different ones");
+        ExperimentFile file = new(path);
+        file.RequireName(options.Name);
+        file.Require(options.Arms is null || options.Arms.Count > 0, "arms", "names none; what is to be searched?");
+        file.Require(options.Arms is not null || options.Grid is not null, "grid", "is missing; which settings are to be searched?");
+        file.Require(options.Seeds is null || (options.Seeds.Count > 0 && options.Seeds.Distinct().Count() == options.Seeds.Count), "seeds", "must be different ones");
         OrderedDictionary<string, ArmOptions> arms = options.Arms ?? new() { [""] = new ArmOptions() };
-        Require(options.Baseline is null || arms.ContainsKey(options.Baseline), "baseline", $"'{options.Baseline}' is none of {string.Join(", ", arms.Keys)}");
+        file.Require(options.Baseline is null || arms.ContainsKey(options.Baseline), "baseline", $"'{options.Baseline}' is none of {string.Join(", ", arms.Keys)}");
 
         (Name, Seeds, Search, Baseline) = (options.Name, options.Seeds ?? [1], options.Search, options.Baseline ?? arms.GetAt(0).Key);
-        Named("", () => Search.Validate());
+        file.Build("", Search.Validate);
         BaseRun run = BaseRun.Of(options.Run, options.Overrides, path);
         List<Cell> cells = [];
         foreach ((string name, ArmOptions arm) in arms)
         {
-            Named(name.Length > 0 ? $"arms.{name}: " : "", () => cells.AddRange(CellsOf(name, arm)));
+            cells.AddRange(file.Build(name.Length > 0 ? $"arms.{name}" : "", () => CellsOf(name, arm)));
         }
 
         Cells = [.. cells.OrderBy(cell => cell.Arm != Baseline).ThenBy(cell => cell.Tokens)];
@@ -82,26 +83,6 @@ public sealed class Sweep : IExperiment
             ];
             RequireUsable(built, axes);
             return built;
-        }
-
-        void Named(string prefix, Action build)
-        {
-            try
-            {
-                build();
-            }
-            catch (ValidationException error)
-            {
-                throw new ValidationException($"{path}: {prefix}{error.Message}", error);
-            }
-        }
-
-        void Require(bool holds, string name, string problem)
-        {
-            if (!holds)
-            {
-                throw new ValidationException($"{path}: {name} {problem}");
-            }
         }
     }
 

@@ -62,7 +62,7 @@ internal static class CompareVerb
     /// <summary>Finished runs as samples, of which each is one more throw of the dice, for the same length, judged by the same text.</summary>
     private static Sample[] Finished(RunPlaces places, params (string Name, string[] Ids)[] groups)
     {
-        RunStore store = new(places, new Notices(Console.WriteLine));
+        RunStore store = new(places, Notices.OnConsole);
         Dictionary<string, string> known = [];
         (string Id, RunConfig Config)? first = null;
         return [.. groups.Select(group => new Sample(group.Name, [.. group.Ids.Select(id => Replicate(id, group.Ids[0]))]))];

@@ -42,7 +42,7 @@ internal static class ReportVerb
         if (words.Length == 1 && IsExperiment(experiments, words[0]))
         {
             ExperimentFolder folder = ExperimentFolder.Open(experiments, words[0]);
-            RunStore store = new(new RunPlaces(root, parsed.GetValue(s_data)!), new Notices(message => Console.WriteLine($"  {PlainText.Line(message)}")));
+            RunStore store = new(new RunPlaces(root, parsed.GetValue(s_data)!), Notices.OnConsole);
             return Write(ExperimentReport.Of(folder, store), parsed.GetValue(s_out) ?? folder.ReportPath);
         }
 

@@ -15,13 +15,7 @@ internal static class TunnelVerb
     // What a thread more is worth to a small model.
     private const double ThreadEfficiency = 0.7;
 
-    private static readonly Argument<string[]> s_words = new("ladder")
-    {
-        Description = "a ladder file, and settings of it such as --seeds=[1,2]",
-        Arity = ArgumentArity.ZeroOrMore,
-        DefaultValueFactory = _ => [],
-    };
-
+    private static readonly Argument<string[]> s_words = ConfigWords.Argument("ladder");
     private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption();
     private static readonly Option<string> s_experiments = ExperimentSession.ExperimentsOption();
     private static readonly Option<int> s_workers = ExperimentSession.WorkersOption();
@@ -32,6 +26,7 @@ internal static class TunnelVerb
     {
         get
         {
+            s_words.Description = "a ladder file, and settings of it such as --seeds=[1,2]";
             Verb tunnel = new("tunnel", "train a ladder of small models, predict larger ones, train those, and compare; goes on where it stopped", """
                 windtunnel tunnel configs/ladders/miniature.yaml --dry-run
                 windtunnel tunnel configs/ladders/miniature.yaml --workers 2
@@ -50,7 +45,7 @@ internal static class TunnelVerb
         RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         if (parsed.GetValue(s_dryRun))
         {
-            RunStore store = new(places, new Notices(message => Console.WriteLine($"  {PlainText.Line(message)}")));
+            RunStore store = new(places, Notices.OnConsole);
             TunnelTables.WritePlan(ladder.WithData(store), store, workers);
             return 0;
         }

@@ -77,8 +77,6 @@ public sealed record PowerRule(double Coefficient = 1, double Exponent = 0)
 /// </summary>
 public sealed class Ladder : IExperiment
 {
-    private static readonly string[] s_laws = ["chinchilla", "over-training", "annealing"];
-
     // Fewer tell nothing of an exponent of their own.
     private const int SizesOfFreeExponents = 4, LengthsOfFreeExponents = 3;
     private const double RangeOfFreeExponents = 4, DefaultMultiplier = 20;
@@ -93,51 +91,32 @@ public sealed class Ladder : IExperiment
     /// <exception cref="ValidationException">A setting is impossible.</exception>
     public Ladder(LadderOptions options, string path)
     {
-        Require(RunFolder.IsValidId(options.Name), "name", $"'{options.Name}' must be letters, digits, '.', '_' and '-'");
+        ExperimentFile file = new(path);
+        file.RequireName(options.Name);
         IReadOnlyList<JsonNode> sizes = options.Sizes ?? [];
-        Rung[] rungs = [.. sizes.Select(size => Named($"size {Words(size)}", () => Rung.Of(size, options)))];
+        Rung[] rungs = [.. sizes.Select(size => file.Build($"size {Words(size)}", () => Rung.Of(size, options)))];
         IReadOnlyList<ulong> seeds = options.Seeds ?? [1];
-        Require(sizes.Count > 0, "sizes", "names none; such as [20k, 40k, 80k, 160k]");
-        Require(options.Tokens is null || options.Multipliers is null, "tokens", "and multipliers are two ways to say the same; give one");
-        Require(seeds.Count > 0 && seeds.Distinct().Count() == seeds.Count, "seeds", "must be different ones, at least one");
-        Require(
-            options.Headline is null || s_laws.Contains(options.Headline), "headline", $"'{options.Headline}' is none of {string.Join(", ", s_laws)}");
+        file.Require(sizes.Count > 0, "sizes", "names none; such as [20k, 40k, 80k, 160k]");
+        file.Require(options.Tokens is null || options.Multipliers is null, "tokens", "and multipliers are two ways to say the same; give one");
+        file.Require(seeds.Count > 0 && seeds.Distinct().Count() == seeds.Count, "seeds", "must be different ones, at least one");
+        file.Require(
+            options.Headline is null || LadderFits.Laws.Contains(options.Headline), "headline", $"'{options.Headline}' is none of {string.Join(", ", LadderFits.Laws)}");
         RequireRule(options.LearningRate, "learningRate");
         RequireRule(options.BatchTokens, "batchTokens");
 
         _options = options;
         _prediction = TunnelPrediction.Beside(path);
         _run = Base(options, path);
-        Runs = [.. from seed in seeds from rung in rungs from run in Named($"size {Words(rung.Size)}", () => RunsOf(rung, seed)) select run];
-        Targets = [.. from target in options.Targets ?? [] from seed in target.Seeds ?? seeds select Named($"target {Words(target.Size)}", () => Target(target, seed))];
-        Require(
+        Runs = [.. from seed in seeds from rung in rungs from run in file.Build($"size {Words(rung.Size)}", () => RunsOf(rung, seed)) select run];
+        Targets = [.. from target in options.Targets ?? [] from seed in target.Seeds ?? seeds select file.Build($"target {Words(target.Size)}", () => Target(target, seed))];
+        file.Require(
             Runs.Concat(Targets).GroupBy(run => run.Name).All(runs => runs.Count() == 1), "sizes", "and targets must be different ones: two runs would be the same");
         IEnumerable<LadderRun>? same = Runs.DistinctBy(run => run.Size).GroupBy(run => run.Resolved.Model.Dimensions).FirstOrDefault(models => models.Count() > 1);
-        Require(same is null, "sizes", $"{string.Join(" and ", same?.Select(run => run.Size) ?? [])} are one and the same model; give sizes that differ");
+        file.Require(same is null, "sizes", $"{string.Join(" and ", same?.Select(run => run.Size) ?? [])} are one and the same model; give sizes that differ");
         Headline = options.Headline ?? DefaultHeadline(Points);
 
-        T Named<T>(string part, Func<T> build)
-        {
-            try
-            {
-                return build();
-            }
-            catch (ValidationException error)
-            {
-                throw new ValidationException($"{path}: {part}: {error.Message}", error);
-            }
-        }
-
-        void RequireRule(PowerRule? rule, string name) => Require(
+        void RequireRule(PowerRule? rule, string name) => file.Require(
             rule is null || (IsPositive(rule.Coefficient) && double.IsFinite(rule.Exponent)), name, "needs a positive coefficient and an exponent");
-
-        void Require(bool holds, string name, string problem)
-        {
-            if (!holds)
-            {
-                throw new ValidationException($"{path}: {name} {problem}");
-            }
-        }
     }
 
     private Ladder(Ladder other, RunStore store)

@@ -11,23 +11,27 @@ namespace Windtunnel.Experiments.Ladders;
 /// <param name="Notes">Which laws could not be fitted and why, one line each.</param>
 public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyList<string> Notes)
 {
+    private static readonly OrderedDictionary<string, Func<Ladder, RunStore, Fit>> s_laws = new()
+    {
+        ["chinchilla"] = (ladder, store) => Fit.Of(new ChinchillaLaw(), Points(ladder, store)),
+        ["over-training"] = (ladder, store) => Fit.Of(new OverTrainingLaw(), Points(ladder, store)),
+        ["annealing"] = (ladder, store) => Annealing(Curves(ladder, store), ladder),
+    };
+
+    /// <summary>The names of the laws that are fitted to a ladder.</summary>
+    public static IEnumerable<string> Laws => s_laws.Keys;
+
     /// <summary>Fits every law that the ladder is enough for.</summary>
     /// <exception cref="ValidationException">It is not enough for the headline.</exception>
     public static LadderFits Of(Ladder ladder, RunStore store)
     {
-        Dictionary<string, Func<Fit>> laws = new()
-        {
-            ["chinchilla"] = () => Fit.Of(new ChinchillaLaw(), Points(ladder, store)),
-            ["over-training"] = () => Fit.Of(new OverTrainingLaw(), Points(ladder, store)),
-            ["annealing"] = () => Annealing(Curves(ladder, store), ladder),
-        };
         OrderedDictionary<string, Fit> fits = [];
         List<string> notes = [];
-        foreach (string law in laws.Keys.OrderBy(law => law != ladder.Headline))
+        foreach (string law in s_laws.Keys.OrderBy(law => law != ladder.Headline))
         {
             try
             {
-                fits.Add(law, laws[law]());
+                fits.Add(law, s_laws[law](ladder, store));
             }
             catch (ValidationException error) when (law != ladder.Headline)
             {
