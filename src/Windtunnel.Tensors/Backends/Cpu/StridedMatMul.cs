@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Windtunnel.Tensors.Backends.Cpu;
 
@@ -45,11 +46,77 @@ internal static unsafe class StridedMatMul
             }
         }
 
-        if (column < n)
+        if (column < n && Avx512F.IsSupported)
+        {
+            int row = 0;
+            for (; row + 8 <= m; row += 8)
+            {
+                Tail8(a + (row * aRow), aRow, aColumn, b + column, bRow, k, c + (row * cRow) + column, cRow, n - column, accumulate);
+            }
+
+            for (; row < m; row++)
+            {
+                Tail1(a + (row * aRow), aColumn, b + column, bRow, k, c + (row * cRow) + column, n - column, accumulate);
+            }
+        }
+        else if (column < n)
         {
             Tail(a, aRow, aColumn, b + column, bRow, k, c + column, cRow, m, n - column, accumulate);
         }
     }
+
+    // The last columns, fewer than a vector, without touching what lies beside them.
+    private static void Tail8(
+        float* a, nint aRow, nint aColumn, float* b, nint bRow, nint k, float* c, nint cRow, int n, bool accumulate)
+    {
+        Vector512<float> mask = VectorMath.TailMask(n);
+        Vector512<float> c0 = Vector512<float>.Zero, c1 = Vector512<float>.Zero, c2 = Vector512<float>.Zero, c3 = Vector512<float>.Zero;
+        Vector512<float> c4 = Vector512<float>.Zero, c5 = Vector512<float>.Zero, c6 = Vector512<float>.Zero, c7 = Vector512<float>.Zero;
+        float* a0 = a;
+        float* a4 = a + (4 * aRow);
+        nint threeRows = 3 * aRow;
+        for (nint step = 0; step < k; step++)
+        {
+            Vector512<float> v = Avx512F.MaskLoad(b, mask, Vector512<float>.Zero);
+            c0 = Vector512.FusedMultiplyAdd(Vector512.Create(*a0), v, c0);
+            c1 = Vector512.FusedMultiplyAdd(Vector512.Create(a0[aRow]), v, c1);
+            c2 = Vector512.FusedMultiplyAdd(Vector512.Create(a0[2 * aRow]), v, c2);
+            c3 = Vector512.FusedMultiplyAdd(Vector512.Create(a0[threeRows]), v, c3);
+            c4 = Vector512.FusedMultiplyAdd(Vector512.Create(*a4), v, c4);
+            c5 = Vector512.FusedMultiplyAdd(Vector512.Create(a4[aRow]), v, c5);
+            c6 = Vector512.FusedMultiplyAdd(Vector512.Create(a4[2 * aRow]), v, c6);
+            c7 = Vector512.FusedMultiplyAdd(Vector512.Create(a4[threeRows]), v, c7);
+            a0 += aColumn;
+            a4 += aColumn;
+            b += bRow;
+        }
+
+        Emit(c0, c, mask, accumulate);
+        Emit(c1, c + (1 * cRow), mask, accumulate);
+        Emit(c2, c + (2 * cRow), mask, accumulate);
+        Emit(c3, c + (3 * cRow), mask, accumulate);
+        Emit(c4, c + (4 * cRow), mask, accumulate);
+        Emit(c5, c + (5 * cRow), mask, accumulate);
+        Emit(c6, c + (6 * cRow), mask, accumulate);
+        Emit(c7, c + (7 * cRow), mask, accumulate);
+    }
+
+    private static void Tail1(float* a, nint aColumn, float* b, nint bRow, nint k, float* c, int n, bool accumulate)
+    {
+        Vector512<float> mask = VectorMath.TailMask(n), sum = Vector512<float>.Zero;
+        for (nint step = 0; step < k; step++)
+        {
+            sum = Vector512.FusedMultiplyAdd(Vector512.Create(*a), Avx512F.MaskLoad(b, mask, Vector512<float>.Zero), sum);
+            a += aColumn;
+            b += bRow;
+        }
+
+        Emit(sum, c, mask, accumulate);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Emit(Vector512<float> sum, float* c, Vector512<float> mask, bool accumulate) =>
+        Avx512F.MaskStore(c, mask, accumulate ? sum + Avx512F.MaskLoad(c, mask, Vector512<float>.Zero) : sum);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void Tail(

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Windtunnel.Tensors.Backends.Cpu;
 
@@ -67,10 +68,19 @@ internal static class VectorMath
         return MathF.Max(MathF.Max(four.GetElement(0), four.GetElement(2)), MathF.Max(four.GetElement(1), four.GetElement(3)));
     }
 
+    /// <summary>All bits of the first <paramref name="count"/> lanes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> TailMask(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
     /// <summary>The first <paramref name="count"/> of sixteen floats, the rest <paramref name="fill"/>.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static unsafe Vector512<float> LoadTail(float* source, int count, float fill)
     {
+        if (Avx512F.IsSupported)
+        {
+            return Avx512F.MaskLoad(source, TailMask(count), Vector512.Create(fill));
+        }
+
         Span<float> lanes = stackalloc float[Lanes];
         lanes.Fill(fill);
         new ReadOnlySpan<float>(source, count).CopyTo(lanes);
@@ -81,6 +91,12 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static unsafe void StoreTail(Vector512<float> value, float* destination, int count)
     {
+        if (Avx512F.IsSupported)
+        {
+            Avx512F.MaskStore(destination, TailMask(count), value);
+            return;
+        }
+
         Span<float> lanes = stackalloc float[Lanes];
         value.CopyTo(lanes);
         lanes[..count].CopyTo(new Span<float>(destination, count));
