@@ -53,27 +53,41 @@ internal static class TunnelVerb
         ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file);
         ExperimentSession session = new(folder.Load(), folder, places);
         Tunnel tunnel = new(folder, session.Store);
-        long started = Stopwatch.GetTimestamp();
-        int exitCode = 0;
-        TunnelCheck? check = tunnel.Run(Train, (prediction, sha256) => TunnelTables.Write(prediction, tunnel.PredictionPath, sha256));
+        (int exitCode, TunnelCheck? check) = Run(tunnel, session, workers, parsed.GetValue(s_minutes));
         if (check is not null)
         {
-            TunnelTables.Write(check);
-            Console.WriteLine($"written: {tunnel.CheckPath}");
-            ExperimentResults.WriteCsv(tunnel, folder);
-            ExperimentResults.WriteReport(folder, session.Store);
+            Tell(tunnel, check, folder, session.Store);
         }
 
         return exitCode;
+    }
+
+    /// <summary>Goes through the loop, and says what is predicted when it is.</summary>
+    /// <returns>What to end with; no check where it was stopped, or runs failed.</returns>
+    internal static (int ExitCode, TunnelCheck? Check) Run(Tunnel tunnel, ExperimentSession session, int workers, double? budgetMinutes)
+    {
+        long started = Stopwatch.GetTimestamp();
+        int exitCode = 0;
+        TunnelCheck? check = tunnel.Run(Train, (prediction, sha256) => TunnelTables.Write(prediction, tunnel.PredictionPath, sha256));
+        return (exitCode, check);
 
         bool Train(IReadOnlyList<LadderRun> runs)
         {
             // Where one target takes most of the time, the other workers would be idle: then each target has all cores in turn.
             bool alone = ReferenceEquals(runs, tunnel.Ladder.Targets) && runs.Count > 0
                 && runs.Max(run => run.Flops) > runs.Sum(run => run.Flops) / (ThreadEfficiency * workers);
-            double? left = parsed.GetValue(s_minutes) is > 0 and double minutes ? Math.Max(1e-6, minutes - Stopwatch.GetElapsedTime(started).TotalMinutes) : parsed.GetValue(s_minutes);
+            double? left = budgetMinutes is > 0 and double minutes ? Math.Max(1e-6, minutes - Stopwatch.GetElapsedTime(started).TotalMinutes) : budgetMinutes;
             exitCode = alone ? session.Run(1, left, threads: 0) : session.Run(workers, left);
             return session.Status is { HasEnded: true, Failed.Count: 0 };
         }
+    }
+
+    /// <summary>Prints predicted against actual, and writes the files that keep it.</summary>
+    internal static void Tell(Tunnel tunnel, TunnelCheck check, ExperimentFolder folder, RunStore store)
+    {
+        TunnelTables.Write(check);
+        Console.WriteLine($"written: {tunnel.CheckPath}");
+        ExperimentResults.WriteCsv(tunnel, folder);
+        ExperimentResults.WriteReport(folder, store);
     }
 }

@@ -60,7 +60,10 @@ public sealed record LadderOptions(
 /// <param name="Multiplier">Training tokens for each non-embedding parameter; 20 where neither is given.</param>
 /// <param name="Tokens">Training tokens, in place of a multiplier.</param>
 /// <param name="Seeds">The ladder's when null.</param>
-public sealed record TargetOptions(JsonNode? Size = null, double? Multiplier = null, double? Tokens = null, IReadOnlyList<ulong>? Seeds = null);
+/// <param name="Schedule">In place of the ladder's, its warm-up too; only the annealing law tells schedules apart.</param>
+/// <param name="Name">What sets it apart, behind its size and multiplier; needed where it has a schedule.</param>
+public sealed record TargetOptions(
+    JsonNode? Size = null, double? Multiplier = null, double? Tokens = null, IReadOnlyList<ulong>? Seeds = null, ScheduleOptions? Schedule = null, string? Name = null);
 
 /// <summary>A setting that follows the size of the model: coefficient times N to the exponent, N without embeddings.</summary>
 /// <param name="Coefficient">The value at N = 1.</param>
@@ -113,7 +116,10 @@ public sealed class Ladder : IExperiment
             Runs.Concat(Targets).GroupBy(run => run.Name).All(runs => runs.Count() == 1), "sizes", "and targets must be different ones: two runs would be the same");
         IEnumerable<LadderRun>? same = Runs.DistinctBy(run => run.Size).GroupBy(run => run.Resolved.Model.Dimensions).FirstOrDefault(models => models.Count() > 1);
         file.Require(same is null, "sizes", $"{string.Join(" and ", same?.Select(run => run.Size) ?? [])} are one and the same model; give sizes that differ");
-        Headline = options.Headline ?? DefaultHeadline(Points);
+        bool hasSchedules = Targets.Any(run => run.HasOwnSchedule);
+        Headline = options.Headline ?? (hasSchedules ? LadderFits.AnnealingName : DefaultHeadline(Points));
+        file.Require(
+            !hasSchedules || Headline == LadderFits.AnnealingName, "headline", $"'{Headline}' tells no schedules apart, and a target has one of its own; make it {LadderFits.AnnealingName}");
 
         void RequireRule(PowerRule? rule, string name) => file.Require(
             rule is null || (IsPositive(rule.Coefficient) && double.IsFinite(rule.Exponent)), name, "needs a positive coefficient and an exponent");
@@ -124,7 +130,7 @@ public sealed class Ladder : IExperiment
         (_options, _run, _prediction, Headline) = (other._options, other._run, other._prediction, other.Headline);
         (Runs, Targets) = ([.. other.Runs.Select(Known)], [.. other.Targets.Select(Known)]);
 
-        LadderRun Known(LadderRun run) => new(run.Kind, run.Size, run.Multiplier, run.Planned, store.Resolve(run.Planned));
+        LadderRun Known(LadderRun run) => new(run.Kind, run.Size, run.Multiplier, run.Planned, store.Resolve(run.Planned)) { HasOwnSchedule = run.HasOwnSchedule };
     }
 
     /// <inheritdoc/>
@@ -144,7 +150,8 @@ public sealed class Ladder : IExperiment
 
     /// <summary>
     /// The law that the check is about, settled before any run: as the file says, or Chinchilla's with free exponents where four sizes
-    /// or more span a factor of 4 in parameters and three lengths one in tokens, else the over-training law, whose exponents are tied.
+    /// or more span a factor of 4 in parameters and three lengths one in tokens, else the over-training law, whose exponents are tied;
+    /// the annealing law where targets have schedules of their own.
     /// </summary>
     public string Headline { get; }
 
@@ -245,13 +252,22 @@ public sealed class Ladder : IExperiment
         long parameters = NonEmbedding(start);
         double tokens = target.Tokens ?? ((target.Multiplier ?? DefaultMultiplier) * parameters);
         double shortest = _options.Tokens?.Min() ?? (_options.Multipliers?.Min() * parameters) ?? tokens;
-        return IsPositive(tokens) && (target.Tokens is null || target.Multiplier is null)
-            ? Whole(start, LabelOf(target.Size, parameters), tokens, shortest)
-            : throw new ValidationException("needs a positive multiplier, or positive tokens, and not both");
+        if (!IsPositive(tokens) || (target.Tokens is not null && target.Multiplier is not null))
+        {
+            throw new ValidationException("needs a positive multiplier, or positive tokens, and not both");
+        }
+
+        if (target.Schedule is not null && target.Name is null)
+        {
+            throw new ValidationException("has a schedule of its own and needs a name, such as name: cosine");
+        }
+
+        string suffix = target.Name is { } name ? $"-{name}" : "";
+        return Whole(start with { Schedule = target.Schedule ?? start.Schedule }, LabelOf(target.Size, parameters), tokens, shortest, suffix) with { HasOwnSchedule = target.Schedule is not null };
     }
 
     // A warm-up that is a share of the run is one of the shortest: branches of one trunk have it in common, and targets have theirs like them.
-    private LadderRun Whole(RunConfig start, string label, double tokens, double shortest)
+    private LadderRun Whole(RunConfig start, string label, double tokens, double shortest, string suffix = "")
     {
         double multiplier = tokens / NonEmbedding(start);
         ScheduleOptions schedule = _options.Schedule == LadderSchedule.Branches
@@ -259,7 +275,7 @@ public sealed class Ladder : IExperiment
             : start.Schedule;
         return New(LadderRunKind.Whole, label, multiplier, new PlannedRun(start with
         {
-            Name = FormattableString.Invariant($"{label}-x{multiplier:0.###}-s{start.Seed}"),
+            Name = FormattableString.Invariant($"{label}-x{multiplier:0.###}{suffix}-s{start.Seed}"),
             Schedule = schedule,
             Training = start.Training with { Length = Duration.OfSteps(Steps(tokens)) },
         }));

@@ -11,11 +11,14 @@ namespace Windtunnel.Experiments.Ladders;
 /// <param name="Notes">Which laws could not be fitted and why, one line each.</param>
 public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyList<string> Notes)
 {
+    /// <summary>The law of whole curves.</summary>
+    public const string AnnealingName = "annealing";
+
     private static readonly OrderedDictionary<string, Func<Ladder, RunStore, Fit>> s_laws = new()
     {
         ["chinchilla"] = (ladder, store) => Fit.Of(new ChinchillaLaw(), Points(ladder, store)),
         ["over-training"] = (ladder, store) => Fit.Of(new OverTrainingLaw(), Points(ladder, store)),
-        ["annealing"] = (ladder, store) => Annealing(Curves(ladder, store), ladder),
+        [AnnealingName] = (ladder, store) => Annealing(Curves(ladder, store), ladder),
     };
 
     /// <summary>The names of the laws that are fitted to a ladder.</summary>
@@ -46,7 +49,8 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
     /// <exception cref="ValidationException">The fit predicts no loss for such a run.</exception>
     public static Prediction Predict(Fit fit, Ladder ladder, LadderRun run) => fit.Law is CurveLaw
         ? new FitPredictor(fit).Curve(RatesOf(run), [(int)run.Steps], run.Counts.NonEmbedding)[0]
-        : fit.Predict(run.ParametersBy(ladder.Options.Count), run.Tokens);
+        : !run.HasOwnSchedule ? fit.Predict(run.ParametersBy(ladder.Options.Count), run.Tokens)
+        : throw new ValidationException($"{run.Name}: only the {AnnealingName} law predicts losses under a schedule of its own");
 
     /// <summary>What a fit predicts for a run; null where it predicts no loss for such a run.</summary>
     public static Prediction? TryPredict(Fit fit, Ladder ladder, LadderRun run)
@@ -95,7 +99,7 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
     private static Fit Annealing(IReadOnlyList<LossCurve> curves, Ladder ladder)
     {
         AnnealingLaw law = LambdaScan.Of(new AnnealingLaw(Size: ladder.Runs.DistinctBy(run => run.Counts.NonEmbedding).Count() > 1), curves).Law;
-        return CurveFit.Of(law, curves, ladder.Name, new FitSettings(Replicates: CurveFit.Replicates)).Fit;
+        return CurveFit.Of(law, curves, ladder.Name, new FitSettings(Intervals: IntervalMethod.Bootstrap, Replicates: CurveFit.Replicates)).Fit;
     }
 
     private static RunOutcome OutcomeOf(LadderRun run, RunStore store) =>

@@ -24,6 +24,9 @@ public enum LadderRunKind
 /// <param name="Resolved">Its config with every dimension filled in: for the largest vocabulary that its tokenizer may get, until the data is known (<see cref="Ladder.WithData"/>).</param>
 public sealed record LadderRun(LadderRunKind Kind, string Size, double Multiplier, PlannedRun Planned, RunConfig Resolved)
 {
+    /// <summary>Whether it is a target under another schedule than the ladder's.</summary>
+    public bool HasOwnSchedule { get; init; }
+
     /// <summary>For people: size, multiplier, seed.</summary>
     public string Name => Planned.Config.Name;
 

@@ -162,6 +162,17 @@ public sealed class LadderTests : IDisposable
         Assert.Equal("annealing", Load(Small + "\nheadline: annealing").Headline);
     }
 
+    [Fact]
+    public void A_target_under_a_schedule_of_its_own_is_for_the_annealing_law()
+    {
+        Ladder ladder = Load(Small.Replace("{size: 20k, multiplier: 80}", "{size: 20k, multiplier: 80, name: flat, schedule: {type: cosine, minRatio: 0.5}}", StringComparison.Ordinal));
+
+        Assert.Equal(["100k-x20-s7", "20k-x80-flat-s1"], ladder.Targets.Select(run => run.Name));
+        Assert.Equal("annealing", ladder.Headline);
+        Assert.Equal([false, true], ladder.Targets.Select(run => run.HasOwnSchedule));
+        Assert.Equal(0.5, Rates(ladder.Targets[1]).Factor(ladder.Targets[1].Steps), 1e-9);
+    }
+
     [Theory]
     [InlineData("sizes: [20k, 50k]", "sizes: []", "sizes names none")]
     [InlineData("sizes: [20k, 50k]", "sizes: [big]", "size big: model.size: 'big' is neither")]
@@ -179,6 +190,8 @@ public sealed class LadderTests : IDisposable
     [InlineData("name: small", "headline: kaplan", "headline 'kaplan' is none of chinchilla")]
     [InlineData("name: small", "learningRate: {coefficient: 0}", "learningRate needs a positive coefficient")]
     [InlineData("multiplier: 80", "multiplier: -1", "target 20k: needs a positive multiplier")]
+    [InlineData("multiplier: 80", "multiplier: 80, schedule: cosine", "target 20k: has a schedule of its own and needs a name")]
+    [InlineData("multiplier: 80}]", "multiplier: 80, name: other, schedule: cosine}]\nheadline: chinchilla", "headline 'chinchilla' tells no schedules apart")]
     [InlineData("multiplier: 80", "multiplier: 20", "two runs would be the same")]
     [InlineData("batchSize: 4}", "batchSize: 4, gradientAccumulation: 0}\nbatchTokens: {coefficient: 8, exponent: 0.5}", "size 20k: training.gradientAccumulation: 0 must be a divisor")]
     [InlineData("batchSize: 4}", "batchSize: 4, gradientAccumulation: 8}\nbatchTokens: {coefficient: 8, exponent: 0.5}", "size 20k: training.gradientAccumulation: 8 must be a divisor")]
@@ -200,7 +213,7 @@ public sealed class LadderTests : IDisposable
 
         Assert.Equal(Path.GetFileNameWithoutExtension(name), ladder.Name);
         Assert.NotEmpty(ladder.Targets);
-        Assert.True(ladder.Targets.Max(run => run.Flops) > 2 * ladder.Points.Max(run => run.Flops));
+        Assert.True(ladder.Targets.Max(run => run.Flops) > (ladder.Targets[0].HasOwnSchedule ? 1.2 : 2) * ladder.Points.Max(run => run.Flops));
         Assert.True(ladder.Flops < 0.75 * ladder.HorizonFlops);
     }
 

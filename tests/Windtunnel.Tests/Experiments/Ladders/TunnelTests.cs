@@ -88,6 +88,17 @@ public sealed class TunnelTests : IDisposable
     }
 
     [Fact]
+    public void What_is_said_of_other_schedules_is_the_annealing_law_s_alone()
+    {
+        TunnelCheck check = Open(Toy.Replace("sizes: [2k, 4k, 8k]", "sizes: [2k]", StringComparison.Ordinal).Replace(
+            "targets: [{size: 16k, multiplier: 6, seeds: [7]}, ", "targets: [{size: 2k, multiplier: 16, name: cosine, schedule: {type: cosine, minRatio: 0.3}}, ", StringComparison.Ordinal)).Run(Train)!;
+
+        Assert.Equal(["2k-x16-cosine-s1", "2k-x24-s1"], check.Targets.Select(target => target.Name));
+        Assert.Equal(["annealing"], check.Targets[0].Laws.Select(law => law.Law));
+        Assert.All(check.Targets, target => Assert.True(double.IsFinite(target.Laws[0].Single.Low) && double.IsFinite(target.Laws[0].Single.High)));
+    }
+
+    [Fact]
     public void Stopped_anywhere_it_goes_on_and_ends_the_same()
     {
         Open().Run(Train);
