@@ -14,6 +14,8 @@ public static class Program
         ResumeVerb.Command,
         BranchVerb.Command,
         SampleVerb.Command,
+        InheritVerb.Command,
+        AnalyzeVerb.Command,
         RunsVerb.Command,
         SweepVerb.Command,
         CompareVerb.Command,
