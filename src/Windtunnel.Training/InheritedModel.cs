@@ -30,6 +30,9 @@ public sealed class InheritedModel
     /// <summary>The architecture of the model that inherits.</summary>
     public ModelOptions Target { get; }
 
+    /// <summary>The references that are not there; a config whose model is given can be costed without them.</summary>
+    public static IReadOnlyList<string> Missing(InheritanceOptions options) => [.. options.Sources.Where(path => !Reference.Exists(path))];
+
     /// <summary>Opens the references.</summary>
     /// <param name="options">Those of a resolved config, or not yet resolved.</param>
     /// <exception cref="ValidationException">A reference is absent, is not the one that the options were resolved with, or has no such blocks.</exception>

@@ -111,12 +111,20 @@ public sealed record RunConfig(
         }
 
         Schedule.Build(TotalSteps, Training.TokensAStep);
+        RunConfig resolved = ResolveModel(vocabulary);
+        return resolved with { Training = Training with { Distillation = Training.Distillation?.Resolve() } };
+    }
+
+    /// <summary>This config with the model's dimensions filled in, those that are inherited by looking at the reference, and nothing else.</summary>
+    /// <param name="vocabulary">The tokenizer's.</param>
+    /// <exception cref="ValidationException">The model is impossible.</exception>
+    public RunConfig ResolveModel(int vocabulary)
+    {
         InheritedModel? inherited = Inheritance is { Sha256: null } ? InheritedModel.Open(Inheritance) : null;
         return this with
         {
             Model = (inherited?.Agreeing(Model) ?? Model).Resolve(vocabulary, Training.SequenceLength),
             Inheritance = inherited?.Options ?? Inheritance,
-            Training = Training with { Distillation = Training.Distillation?.Resolve() },
         };
     }
 }

@@ -66,7 +66,7 @@ internal static class ModelVerb
         }
         else
         {
-            Describe(config.Model.Resolve(vocabulary, length), length);
+            Describe(config.ResolveModel(vocabulary).Model, length);
         }
 
         return 0;
