@@ -92,6 +92,20 @@ public sealed record RunConfig(
             (long)Math.Round(at.Value >= tokens ? step + ((at.Value - tokens) / Training.TokensAStep) : at.Value * step / tokens));
     }
 
+    /// <summary>What is possible but hardly meant, a line each.</summary>
+    [JsonIgnore]
+    public IEnumerable<string> Doubts
+    {
+        get
+        {
+            if (Training.ClipNorm > 0 && Optimizer.ClipNorm > 0)
+            {
+                yield return FormattableString.Invariant(
+                    $"gradients are clipped twice, to {Training.ClipNorm} and then to the optimizer's {Optimizer.ClipNorm}; as its preset was meant: training.clipNorm=0");
+            }
+        }
+    }
+
     /// <summary>
     /// This config with the model's dimensions filled in, everything checked that can be without the data. What it inherits from, and what
     /// it is taught by, is looked up the first time: the result stands for itself.

@@ -243,7 +243,7 @@ public sealed class Trainer : IStepBatch, IDisposable
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    // The penalty is the z-loss, or the divergence from a teacher. Where labels are drawn the gradients measure curvature, and nobody teaches.
+    // The penalty is the z-loss, or the divergence from a teacher.
     private (double Loss, double Penalty) ComputeGradients(Philox? labels)
     {
         ParameterSet parameters = Model.Parameters;
@@ -255,11 +255,14 @@ public sealed class Trainer : IStepBatch, IDisposable
             Backend.Write(_inputs, _hostInputs[micro]);
             Backend.Write(_targets, _hostTargets[micro]);
             SampledLabels? sampled = labels is { } random ? new SampledLabels(random, micro * _targets.Shape.Count) : null;
-            (Tensor losses, Tensor penalties) = _teacher is null || sampled is not null
-                ? Model.Loss(_tape, _inputs, _targets, lossScale, (float)_options.ZLoss, sampled)
-                : Model.Loss(_tape, _inputs, _targets, lossScale, _teacher.Answer(_inputs));
+            // Labels drawn from the model estimate the curvature of the likelihood alone.
+            bool plain = sampled is null;
+            float zLoss = plain ? (float)_options.ZLoss : 0;
+            (Tensor losses, Tensor penalties) = plain && _teacher is not null
+                ? Model.Loss(_tape, _inputs, _targets, lossScale, _teacher.Answer(_inputs))
+                : Model.Loss(_tape, _inputs, _targets, lossScale, zLoss, sampled);
             loss += Backend.Sum(losses);
-            penalty += _options.ZLoss > 0 || _teacher is not null ? Backend.Sum(penalties) : 0;
+            penalty += zLoss > 0 || (plain && _teacher is not null) ? Backend.Sum(penalties) : 0;
             _tape.Backward(losses);
             _tape.Reset();
         }
