@@ -14,6 +14,7 @@ public static class Program
         ResumeVerb.Command,
         BranchVerb.Command,
         SampleVerb.Command,
+        ExportVerb.Command,
         RunsVerb.Command,
         SweepVerb.Command,
         CompareVerb.Command,

@@ -7,7 +7,7 @@ namespace Windtunnel.Models.HuggingFace;
 /// Hugging Face's config.json, read so that nothing is passed over: a field that changes what a model computes is either represented by
 /// our options or refused by its name and value, and so is a field that nobody here knows.
 /// </summary>
-internal sealed class HuggingFaceConfig
+public sealed class HuggingFaceConfig
 {
     private const int MaxBytes = 1 << 20, MaxDepth = 32;
 
@@ -62,20 +62,20 @@ internal sealed class HuggingFaceConfig
     /// <summary>A whole number.</summary>
     /// <param name="name">The field.</param>
     /// <param name="absent">Its value where there is no such field, or null stands there; the field is required where this is null.</param>
-    public int Integer(string name, int? absent = null) =>
+    internal int Integer(string name, int? absent = null) =>
         Find(name) is not { } value ? absent ?? throw Bad(name, "missing")
         : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) ? number
         : throw Bad(name, $"{Show(value)} is no whole number");
 
     /// <summary>A number.</summary>
     /// <inheritdoc cref="Integer"/>
-    public double Number(string name, double? absent = null) =>
+    internal double Number(string name, double? absent = null) =>
         Find(name) is { } value ? Number(name, value) : absent ?? throw Bad(name, "missing");
 
     /// <summary>A truth value.</summary>
     /// <param name="name">The field.</param>
     /// <param name="absent">Its value where there is no such field, or null stands there.</param>
-    public bool Flag(string name, bool absent) => Find(name)?.ValueKind switch
+    internal bool Flag(string name, bool absent) => Find(name)?.ValueKind switch
     {
         null => absent,
         JsonValueKind.True => true,
@@ -86,7 +86,7 @@ internal sealed class HuggingFaceConfig
     /// <summary>Refuses a field that is there with another value than those that our models have.</summary>
     /// <param name="name">The field; null is as good as none.</param>
     /// <param name="values">As they stand in JSON, without quotation marks.</param>
-    public void Only(string name, params ReadOnlySpan<string> values)
+    internal void Only(string name, params ReadOnlySpan<string> values)
     {
         if (Find(name) is { } value && !values.Contains(value.ToString().ToLowerInvariant()))
         {
@@ -95,7 +95,7 @@ internal sealed class HuggingFaceConfig
     }
 
     /// <summary>The base of the rotary frequencies, from the older field and from that of version 5; scaling of them is refused.</summary>
-    public double RopeTheta()
+    internal double RopeTheta()
     {
         double? theta = Find("rope_theta") is { } old ? Number("rope_theta", old) : null;
         foreach (string name in (ReadOnlySpan<string>)["rope_scaling", "rope_parameters"])
@@ -122,7 +122,7 @@ internal sealed class HuggingFaceConfig
     }
 
     /// <summary>Refuses every block that does not attend to all earlier tokens.</summary>
-    public void RequireFullAttention()
+    internal void RequireFullAttention()
     {
         Only("use_sliding_window", "false");
         if (!(Find("use_sliding_window")?.ValueKind == JsonValueKind.False && _read.Add("sliding_window")))

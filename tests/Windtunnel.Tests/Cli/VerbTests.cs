@@ -17,7 +17,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("runs", "compare")]
     [InlineData("model")]
     [InlineData("model", "coordinates")]
-    [InlineData("model", "to-llama")]
+    [InlineData("export")]
     [InlineData("data")]
     [InlineData("tokenizer")]
     [InlineData("tokenizer", "train")]
@@ -150,13 +150,13 @@ public sealed class VerbTests(Tool tool)
         using TemporaryFolder folder = new();
         tool.Train("--id", "minicpm", "--training.length=3", "--schedule={type: constant}", "--model={type: minicpm, size: 20k, baseWidth: 16}").AssertSucceeds();
 
-        Tool.Run("model", "to-llama", "minicpm", "--runs", tool.Runs, "--out", folder.File("llama")).AssertSucceeds();
+        Tool.Run("export", "minicpm", "--runs", tool.Runs, "--out", folder.File("llama")).AssertSucceeds();
 
         using SafetensorsFile weights = SafetensorsFile.Open(folder.File("llama/model.safetensors"));
         Assert.Equal(512, weights.Info("lm_head.weight").Shape[0]);
         Assert.Contains("\"LlamaForCausalLM\"", File.ReadAllText(folder.File("llama/config.json")));
         Assert.True(File.Exists(folder.File("llama/tokenizer.json")));
-        Tool.Run("model", "to-llama", "trunk", "--runs", tool.Runs, "--out", folder.Path).AssertFails(2, "is a llama and no minicpm");
+        Tool.Run("export", "minicpm", "--runs", tool.Runs, "--out", folder.File("llama")).AssertFails(2, "is not empty");
     }
 
     [Fact]
