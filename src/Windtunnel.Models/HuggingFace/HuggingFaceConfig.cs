@@ -144,7 +144,7 @@ public sealed class HuggingFaceConfig
 
     private void CheckRest()
     {
-        foreach (JsonProperty field in _root.EnumerateObject().Where(field => !_read.Contains(field.Name) && !s_harmless.Contains(field.Name)))
+        foreach (JsonProperty field in _root.EnumerateObject().Where(field => field.Value.ValueKind != JsonValueKind.Null && !_read.Contains(field.Name) && !s_harmless.Contains(field.Name)))
         {
             throw Bad(field.Name, $"{Show(field.Value)} is not known here; remove the field if it does not change what the model computes");
         }

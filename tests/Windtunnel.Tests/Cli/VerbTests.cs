@@ -160,6 +160,24 @@ public sealed class VerbTests(Tool tool)
     }
 
     [Fact]
+    public void An_exported_model_writes_what_its_run_writes()
+    {
+        using TemporaryFolder folder = new();
+        string[] greedily = ["--temperature", "0", "--max-tokens", "20", "--prompt", "The "];
+
+        string exported = Tool.Run("export", "trunk@30", "--runs", tool.Runs, "--out", folder.File("trunk"), "--shard-bytes", "30000").AssertSucceeds();
+
+        Assert.Contains("model.safetensors.index.json", exported);
+        Assert.Contains("(step 30)", exported);
+        Assert.Equal(
+            Tool.Run(["sample", "trunk@30", "--runs", tool.Runs, .. greedily]).AssertSucceeds(), Tool.Run(["sample", folder.File("trunk"), .. greedily]).AssertSucceeds());
+        Tool.Run("sample", folder.File("trunk"), "--ema").AssertFails(2, "only runs have a moving average");
+        Tool.Run("export", "trunk", "--runs", tool.Runs, "--out", folder.File("other"), "--dtype", "f8").AssertFails(2, "--dtype f8");
+        File.WriteAllText(folder.File("trunk/config.json"), "{}");
+        Tool.Run("sample", folder.File("trunk")).AssertFails(3, "model_type: missing");
+    }
+
+    [Fact]
     public void The_dial_is_tabulated_from_20k_to_billions()
     {
         string output = Tool.Run("model", "--sizes").AssertSucceeds();

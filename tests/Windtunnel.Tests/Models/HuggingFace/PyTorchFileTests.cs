@@ -150,7 +150,8 @@ public sealed class PyTorchFileTests : IDisposable
         Refuse("twice or leave", [3, 2], [1, 1]);
         Refuse("twice or leave", [1 << 20], [0]);
         Refuse("twice or leave", [2], [long.MaxValue]);
-        Refuse("twice or leave", [long.MaxValue], [1]);
+        Refuse("twice or leave", [1L << 40], [1]);
+        Refuse("do not fit", [long.MaxValue], [1]);
         Refuse("do not fit", [2], [1, 1]);
         Refuse("do not fit", [1L << 62, 1L << 62]);
         Refuse("axes", [1, 1, 1, 1, 1, 1, 1, 1, 1]);
