@@ -16,6 +16,7 @@ public static class Program
         SampleVerb.Command,
         InheritVerb.Command,
         AnalyzeVerb.Command,
+        ExportVerb.Command,
         RunsVerb.Command,
         SweepVerb.Command,
         CompareVerb.Command,

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Windtunnel.Models.HuggingFace;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Autograd;
 using Windtunnel.Tensors.Backends;
@@ -173,6 +174,21 @@ public sealed record Gpt2Options(
         ["torch_dtype"] = "float32",
         ["dtype"] = "float32",
     };
+
+    /// <summary>The options that a config.json describes.</summary>
+    internal static Gpt2Options FromHuggingFace(HuggingFaceConfig config)
+    {
+        int width = config.Integer("n_embd"), context = config.Integer("n_positions", 1024);
+        config.Only("n_ctx", $"{context}");
+        config.Only("activation_function", "gelu_new", "gelu_pytorch_tanh");
+        config.Only("scale_attn_weights", "true");
+        config.Only("add_cross_attention", "false");
+        config.Only("tie_word_embeddings", "true");
+        return new Gpt2Options(
+            Layers: config.Integer("n_layer"), Width: width, Heads: config.Integer("n_head"), FeedForward: config.Integer("n_inner", (int)Math.Min(4L * width, int.MaxValue)),
+            Vocabulary: config.Integer("vocab_size"), Context: context, Epsilon: (float)config.Number("layer_norm_epsilon", 1e-5),
+            InverseLayerScale: config.Flag("scale_attn_by_inverse_layer_idx", false));
+    }
 
     /// <inheritdoc/>
     public override ModelCounts Count()

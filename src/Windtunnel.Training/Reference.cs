@@ -1,5 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using Windtunnel.Models;
 using Windtunnel.Models.HuggingFace;
 using Windtunnel.Runs;
@@ -14,11 +16,16 @@ namespace Windtunnel.Training;
 /// <summary>A trained model that others are made from or taught by. Opening it reads no weights.</summary>
 public sealed class Reference
 {
+    // Those that PretrainedModel looks for, in its order.
+    private static readonly string[] s_weights = ["model.safetensors", "*.safetensors", "pytorch_model.bin", "*.bin"];
+
     private readonly string _weights;
 
-    private Reference(string path, ModelOptions model, Tokenizer tokenizer, string weights, string sha256)
+    private Reference(string path, ModelOptions model, string tokenizer, string weights, string sha256)
     {
-        (Path, Model, Tokenizer, _weights, Sha256) = (path, model, tokenizer, weights, sha256);
+        (Path, Model, _weights, Sha256) = (path, model, weights, sha256);
+        TokenizerPath = File.Exists(tokenizer) ? tokenizer : throw new InvalidDataException($"{tokenizer}: missing; put the model's tokenizer there");
+        Tokenizer = Tokenizer.Load(tokenizer);
     }
 
     /// <summary>The absolute path by which it opens again: of a run, with the step.</summary>
@@ -30,7 +37,7 @@ public sealed class Reference
     /// <summary>What it reads and writes.</summary>
     public Tokenizer Tokenizer { get; }
 
-    /// <summary>Of the file of its weights, lowercase hexadecimal.</summary>
+    /// <summary>Of the file of its weights, lowercase hexadecimal; of the files' hashes where there are several.</summary>
     public string Sha256 { get; }
 
     /// <summary>The run and step that it is of; null for a folder that is no run.</summary>
@@ -38,7 +45,7 @@ public sealed class Reference
 
     /// <summary>Whether there is anything at a path.</summary>
     /// <param name="path">As <see cref="Open"/> takes it.</param>
-    public static bool Exists(string path) => Directory.Exists(Split(path).Folder);
+    public static bool Exists(string path) => Directory.Exists(Split(path).Place) || File.Exists(Split(path).Place);
 
     /// <summary>The path of what a person names: a path, or the id of a run.</summary>
     /// <param name="name">As <see cref="Open(string, string)"/> takes it, or a run's id, with or without a step.</param>
@@ -47,28 +54,42 @@ public sealed class Reference
         name.Length == 0 || Exists(name) || !Exists(System.IO.Path.Combine(runs, name)) ? name : System.IO.Path.Combine(runs, name);
 
     /// <summary>Opens a reference.</summary>
-    /// <param name="path">The folder of a run, <c>runs/ID</c> or <c>runs/ID@STEP</c>; the newest checkpoint where no step is given.</param>
+    /// <param name="path">
+    /// The folder of a run, <c>runs/ID</c> or <c>runs/ID@STEP</c>, the newest checkpoint where no step is given; or a model that others trained, as
+    /// <see cref="PretrainedModel"/> opens it, with its tokenizer.json.
+    /// </param>
     /// <param name="setting">What the path is of, for errors.</param>
-    /// <exception cref="ValidationException">There is no such folder, or it holds no model.</exception>
-    /// <exception cref="InvalidDataException">The checkpoint or the tokenizer is damaged.</exception>
+    /// <exception cref="ValidationException">There is no such model.</exception>
+    /// <exception cref="InvalidDataException">Its weights, configuration or tokenizer are damaged.</exception>
     public static Reference Open(string path, string setting)
     {
-        (string folder, long? step) = Split(path);
-        if (!Directory.Exists(folder))
+        (string place, long? step) = Split(path);
+        if (File.Exists(System.IO.Path.Combine(place, "run.json")))
         {
-            throw new ValidationException($"{setting}: {(path.Length == 0 ? "is missing; name" : $"{path} is no folder; name")} that of a trained run, such as runs/reference");
+            return OpenRun(place, step, setting);
         }
 
-        RunFolder run = File.Exists(System.IO.Path.Combine(folder, "run.json"))
-            ? OpenRun(folder)
-            : throw new ValidationException($"{setting}: {path} is not the folder of a run");
-        RunConfig config = ConfigFile.Load<RunConfig>(run.ConfigPath);
-        Tokenizer tokenizer = File.Exists(run.TokenizerPath) ? Tokenizer.Load(run.TokenizerPath) : throw new InvalidDataException($"{run.TokenizerPath}: missing; copy it there from the run's dataset");
+        if (path.Length == 0 || !PretrainedModel.IsAt(place))
+        {
+            throw new ValidationException($"{setting}: {(path.Length == 0 ? "is missing" : $"{path} is no run and no other model")}; name a trained one, such as runs/reference");
+        }
+
+        using PretrainedModel pretrained = PretrainedModel.Open(place);
+        string folder = Directory.Exists(place) ? place : System.IO.Path.GetDirectoryName(place)!;
+        return new Reference(place, pretrained.Options, System.IO.Path.Combine(folder, "tokenizer.json"), place, Hash(place));
+    }
+
+    private static Reference OpenRun(string place, long? step, string setting)
+    {
+        RunFolder run = RunAt(place);
         CheckpointStore store = CheckpointStore.Reader(run.CheckpointsPath);
-        Checkpoint checkpoint = step is { } wanted ? store.Open(wanted) : store.OpenNewest() ?? throw new ValidationException($"{setting}: {path} has no checkpoint yet");
+        Checkpoint checkpoint = step is { } wanted ? store.Open(wanted) : store.OpenNewest() ?? throw new ValidationException($"{setting}: {place} has no checkpoint yet");
+
+        // The record of a run spells out every dimension but those that are the tokenizer's.
+        int vocabulary = File.Exists(run.TokenizerPath) ? Tokenizer.Load(run.TokenizerPath).VocabularySize : 1;
         return new Reference(
-            $"{folder}@{checkpoint.Step}", config.Resolve(tokenizer.VocabularySize).Model, tokenizer, checkpoint.FilePath("model.safetensors"),
-            checkpoint.Manifest.Files.Single(file => file.Name == "model.safetensors").Sha256)
+            $"{place}@{checkpoint.Step}", ConfigFile.Load<RunConfig>(run.ConfigPath).Resolve(vocabulary).Model, run.TokenizerPath,
+            checkpoint.FilePath("model.safetensors"), checkpoint.Manifest.Files.Single(file => file.Name == "model.safetensors").Sha256)
         {
             Run = (run.Id, checkpoint.Step),
         };
@@ -89,6 +110,12 @@ public sealed class Reference
     /// <param name="layers">Read only so many blocks, and build no more; all when null.</param>
     public Model Load(Backend backend, int? layers = null)
     {
+        if (Run is null)
+        {
+            using PretrainedModel pretrained = PretrainedModel.Open(_weights);
+            return pretrained.Load(backend, layers: layers);
+        }
+
         Model model = (Model with { Layers = layers ?? Model.Layers }).Build(backend, gradients: false);
         try
         {
@@ -109,7 +136,7 @@ public sealed class Reference
     /// <exception cref="InvalidOperationException">It is of no run.</exception>
     public Dataset OpenData(string root, Action<string> progress)
     {
-        RunFolder run = OpenRun(Run is null ? throw new InvalidOperationException($"{Path} is of no run") : Split(Path).Folder);
+        RunFolder run = RunAt(Run is null ? throw new InvalidOperationException($"{Path} is of no run") : Split(Path).Place);
         return TrainingRun.OpenData(RunRecord.Load(run.RecordPath), ConfigFile.Load<RunConfig>(run.ConfigPath).Data, root, progress);
     }
 
@@ -124,15 +151,23 @@ public sealed class Reference
         }
     }
 
-    private static RunFolder OpenRun(string folder) => RunFolder.Open(System.IO.Path.GetDirectoryName(folder)!, System.IO.Path.GetFileName(folder));
+    private string TokenizerPath { get; }
 
-    private string TokenizerPath => System.IO.Path.Combine(Split(Path).Folder, "hf", "tokenizer.json");
+    private static RunFolder RunAt(string place) => RunFolder.Open(System.IO.Path.GetDirectoryName(place)!, System.IO.Path.GetFileName(place));
 
-    private static (string Folder, long? Step) Split(string path)
+    private static string Hash(string place)
+    {
+        string[] files = File.Exists(place) ? [place]
+            : [.. s_weights.Select(pattern => Directory.GetFiles(place, pattern)).First(found => found.Length > 0).Order(StringComparer.Ordinal)];
+        string[] hashes = [.. files.Select(file => RunInit.From(file).Sha256)];
+        return hashes.Length == 1 ? hashes[0] : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(hashes))));
+    }
+
+    private static (string Place, long? Step) Split(string path)
     {
         int at = path.LastIndexOf('@');
         bool hasStep = long.TryParse(path.AsSpan(at + 1), NumberStyles.None, CultureInfo.InvariantCulture, out long step) && at > 0;
-        string folder = hasStep ? path[..at] : path;
-        return (folder.Length == 0 ? "" : System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(folder)), hasStep ? step : null);
+        string place = hasStep ? path[..at] : path;
+        return (place.Length == 0 ? "" : System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(place)), hasStep ? step : null);
     }
 }

@@ -13,7 +13,7 @@ namespace Windtunnel.Cli.Verbs;
 /// <summary>Looks into a trained model.</summary>
 internal static class AnalyzeVerb
 {
-    private static readonly Argument<string> s_model = new("run") { Description = "a run, one of its checkpoints, or the path of one", HelpName = "RUN[@STEP]" };
+    private static readonly Argument<string> s_model = SampleVerb.ModelArgument();
     private static readonly Option<int> s_sequences = new("--sequences") { Description = "how many sequences, from pseudo-random places", DefaultValueFactory = _ => 100 };
     private static readonly Option<int> s_tokens = new("--tokens") { Description = "tokens of a sequence", DefaultValueFactory = _ => 100 };
     private static readonly Option<double> s_tau = new("--tau") { Description = "the share of squared singular values that a rank accounts for", DefaultValueFactory = _ => 0.9 };

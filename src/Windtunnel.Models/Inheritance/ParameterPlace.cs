@@ -24,6 +24,10 @@ internal sealed partial record ParameterPlace(ModelPart Part, int? Layer, bool I
 
     private string After { get; init; } = "";
 
+    /// <summary>The block that a name is of, from 0; null outside.</summary>
+    public static int? LayerOf(string name) =>
+        Block().Match(name) is { Success: true } block && int.TryParse(block.Groups["layer"].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) ? layer : null;
+
     public static ParameterPlace Of(Parameter parameter)
     {
         bool isNorm = parameter.Role == ParameterRole.Norm;

@@ -33,16 +33,22 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
         Assert.False(first.Contains("model.layers.1.mlp.down_proj.weight"));
         Assert.Contains("\"num_hidden_layers\": 1", File.ReadAllText(_folder.File("config.json")), StringComparison.Ordinal);
         Assert.Equal(File.ReadAllBytes(tool.RunFile("trunk", "hf", "tokenizer.json")), File.ReadAllBytes(_folder.File("tokenizer.json")));
+
+        // What was written is a model to sample from, and to inherit from in turn.
+        Tool.Run("sample", _folder.Path, "--max-tokens", "3").AssertSucceeds();
+        Tool.Run("inherit", "stack", "--from", _folder.Path, "--out", _folder.File("stacked")).AssertSucceeds();
+        using SafetensorsFile stacked = SafetensorsFile.Open(_folder.File("stacked/model.safetensors"));
+        Assert.Equal(Bytes(first, "model.layers.0.mlp.down_proj.weight"), Bytes(stacked, "model.layers.1.mlp.down_proj.weight"));
     }
 
     [Fact]
     public void Wrong_settings_are_one_line()
     {
-        Tool.Run("inherit", "--from", "nothing", "--out", _folder.Path, "--runs", tool.Runs).AssertFails(2, "nothing is no folder");
+        Tool.Run("inherit", "--from", "nothing", "--out", _folder.Path, "--runs", tool.Runs).AssertFails(2, "nothing is no run and no other model");
         Tool.Run("inherit", "--from", "trunk", "--layers", "99", "--out", _folder.Path, "--runs", tool.Runs).AssertFails(2, "inheritance.layers: 99");
         Tool.Run("inherit", "middle", "--from", "trunk", "--out", _folder.Path, "--runs", tool.Runs).AssertFails(2, "choose one of first, range, alternate");
         Tool.Run("inherit", "--from", "trunk", "--layer", "1", "--out", _folder.Path, "--runs", tool.Runs).AssertFails(2, "did you mean layers?");
-        Tool.Run("train", Tool.Tiny, "--inheritance={type: first, from: nothing}", "--runs", tool.Runs, "--data", tool.Data).AssertFails(2, "nothing is no folder");
+        Tool.Run("train", Tool.Tiny, "--inheritance={type: first, from: nothing}", "--runs", tool.Runs, "--data", tool.Data).AssertFails(2, "nothing is no run and no other model");
     }
 
     [Fact]

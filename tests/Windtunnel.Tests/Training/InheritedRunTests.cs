@@ -110,8 +110,8 @@ public sealed class InheritedRunTests : IDisposable
     public void A_reference_that_is_absent_reads_other_tokens_or_has_another_shape_is_refused()
     {
         Fails(Inheriting(new FirstOptions()), "inheritance.from: is missing");
-        Fails(Inheriting(new FirstOptions(_folder.File("nothing"))), "is no folder");
-        Fails(Inheriting(new FirstOptions(_folder.Path)), "is not the folder of a run");
+        Fails(Inheriting(new FirstOptions(_folder.File("nothing"))), "is no run and no other model");
+        Fails(Inheriting(new FirstOptions(_folder.Path)), "is no run and no other model");
         Fails(Inheriting(new FirstOptions(Reference, Layers: 3)), "inheritance.layers: 3");
         Fails(Inheriting(new FirstOptions(Reference)) with { Model = new LlamaOptions(Layers: 1, QkNorm: true, Width: 64) }, "model.width: 64 is not the 32 that is inherited");
         Fails(Inheriting(new FirstOptions(Reference)) with { Model = TinyRun.Gpt2 }, "model.type: gpt2 is not the llama");
@@ -182,6 +182,32 @@ public sealed class InheritedRunTests : IDisposable
         run.Train(new StopSignal());
 
         Assert.Equal(1, (double)RunEstimate.Of(config).Memory.Total / run.Model.Backend.Ledger.PeakBytes, 0.05);
+    }
+
+    [Fact]
+    public void A_folder_that_was_inherited_or_exported_is_a_reference_too()
+    {
+        string folder = _folder.File("exported");
+        Directory.CreateDirectory(folder);
+        foreach (string file in new[] { "model.safetensors", "config.json" })
+        {
+            File.Copy(Path.Combine(Reference, "checkpoints", "step-00000010", file), Path.Combine(folder, file));
+        }
+
+        Fails("tokenizer.json: missing");
+        File.Copy(Path.Combine(Reference, "hf", "tokenizer.json"), Path.Combine(folder, "tokenizer.json"));
+        using TrainingRun ofRun = TrainingRun.Start(Inheriting(new FirstOptions(Reference)), new ConfigOrigin(null, []), Places("of-run"), new RecordingListener());
+        using TrainingRun ofFolder = TrainingRun.Start(Inheriting(new FirstOptions(folder)), new ConfigOrigin(null, []), Places("of-folder"), new RecordingListener());
+
+        Assert.Equal(ofRun.Config.Inheritance!.Sha256, ofFolder.Config.Inheritance!.Sha256);
+        Assert.Null(RunRecord.Load(ofFolder.Folder.RecordPath).Parent);
+        Assert.Equal(folder, Assert.Single(RunRecord.Load(ofFolder.Folder.RecordPath).Lineage!.References).Path);
+        using SafetensorsFile first = Weights(Path.Combine(ofRun.Folder.CheckpointsPath, "step-00000000")), second = Weights(Path.Combine(ofFolder.Folder.CheckpointsPath, "step-00000000"));
+        Assert.All(first.Tensors, tensor => Assert.Equal(Values(first, tensor.Name), Values(second, tensor.Name)));
+
+        void Fails(string message) => Assert.Contains(
+            message, Assert.Throws<InvalidDataException>(() => TrainingRun.Start(Inheriting(new FirstOptions(folder)), new ConfigOrigin(null, []), Places(), new RecordingListener())).Message,
+            StringComparison.Ordinal);
     }
 
     private string Reference => _folder.File("runs/reference");

@@ -193,6 +193,18 @@ public sealed class InheritanceTests
         OpCheck.AssertClose([.. Logits(plain).Select(logit => (double)logit)], before, 2e-6, "logits");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Whether_scores_are_divided_by_the_layer_survives_config_json(bool inverse)
+    {
+        using TemporaryFolder folder = new();
+        ModelOptions options = Resolved(((Gpt2Options)s_gpt2) with { InverseLayerScale = inverse });
+        string path = folder.Write("config.json", options.ToHuggingFace(0).ToJsonString());
+
+        Assert.Equal(inverse, Assert.IsType<Gpt2Options>(HuggingFaceConfig.Load(path)).InverseLayerScale);
+    }
+
     [Fact]
     public void Half_the_width_is_the_first_half_of_every_matrix_and_of_each_that_is_stacked_in_it()
     {
