@@ -13,7 +13,7 @@ internal static class AttentionReport
     {
         Console.WriteLine($"{Quantity.Of(analysis.Sequences, "sequence")} of {Quantity.Of(analysis.Length, "token")}");
         Console.WriteLine();
-        TextTable table = new("layer", "highest rank", "mean mass", "rank of each head", "<");
+        TextTable table = new("layer", "highest rank", "mean mass", "<rank of each head", "<");
         foreach (LayerAttention layer in analysis.Layers)
         {
             string ranks = string.Join("  ", analysis.Heads.Where(head => head.Layer == layer.Layer).Select(head => $"{head.Rank,5:F1}"));
