@@ -47,23 +47,23 @@ public static class HuggingFaceExport
 
         using Llama? folded = (trained.Model as MiniCpm)?.ToLlama();
         Model model = folded ?? trained.Model;
-        int endOfText = trained.Tokenizer.EndOfTextId;
-        string endOfTextName = trained.Tokenizer.SpecialTokens.First(token => token.Value == endOfText).Key;
-        JsonObject config = model.Options.ToHuggingFace(endOfText);
-        (config["torch_dtype"], config["dtype"]) = (options.TorchType, options.TorchType);
+        (int begin, int end) = (trained.Tokenizer.BeginningOfTextId ?? trained.Tokenizer.EndOfTextId, trained.Tokenizer.EndOfTextId);
+        (string beginName, string endName) = (NameOf(trained, begin), NameOf(trained, end));
+        JsonObject config = model.Options.ToHuggingFace(end);
+        (config["bos_token_id"], config["torch_dtype"], config["dtype"]) = (begin, options.TorchType, options.TorchType);
 
         List<string> files = WriteWeights(model, folder, options);
         WriteJson("config.json", config);
-        WriteJson("generation_config.json", new JsonObject { ["_from_model_config"] = true, ["bos_token_id"] = endOfText, ["eos_token_id"] = endOfText });
+        WriteJson("generation_config.json", new JsonObject { ["_from_model_config"] = true, ["bos_token_id"] = begin, ["eos_token_id"] = end });
         WriteJson("tokenizer_config.json", new JsonObject
         {
             ["tokenizer_class"] = "PreTrainedTokenizerFast",
-            ["bos_token"] = endOfTextName,
-            ["eos_token"] = endOfTextName,
+            ["bos_token"] = beginName,
+            ["eos_token"] = endName,
             ["model_max_length"] = model.Dimensions.Context,
             ["clean_up_tokenization_spaces"] = false,
         });
-        WriteJson("special_tokens_map.json", new JsonObject { ["bos_token"] = endOfTextName, ["eos_token"] = endOfTextName });
+        WriteJson("special_tokens_map.json", new JsonObject { ["bos_token"] = beginName, ["eos_token"] = endName });
         trained.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
         AtomicFile.WriteText(Path.Combine(folder, "README.md"), Card(trained, model, options));
         files.AddRange(["tokenizer.json", "README.md"]);
@@ -116,10 +116,15 @@ public static class HuggingFaceExport
         return files;
     }
 
+    private static string NameOf(TrainedModel trained, int id) => trained.Tokenizer.SpecialTokens.First(token => token.Value == id).Key;
+
     private static string Card(TrainedModel trained, Model model, ExportOptions options)
     {
         (ModelDimensions d, ModelCounts counts) = (model.Dimensions, model.Options.Count());
         string family = trained.Model.Options.Family;
+
+        // Where encoding does not begin a text, its user has to.
+        string begin = trained.Tokenizer.BeginningOfTextId is null ? NameOf(trained, trained.Tokenizer.EndOfTextId) : "";
         StringBuilder card = new();
         Line($"""
             ---
@@ -155,7 +160,7 @@ public static class HuggingFaceExport
 
             tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")
             model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")
-            ids = tokenizer("{trained.Tokenizer.SpecialTokens.First(token => token.Value == trained.Tokenizer.EndOfTextId).Key}The", return_tensors="pt")
+            ids = tokenizer("{begin}The", return_tensors="pt")
             print(tokenizer.decode(model.generate(**ids, max_new_tokens=50, do_sample=False)[0]))
             ```
             """);

@@ -35,7 +35,7 @@ public sealed class TrainedModel : IDisposable
     /// <param name="runs">The folder of runs.</param>
     /// <param name="average">Take the moving average of a run's weights instead.</param>
     /// <param name="backend">Where the model is to live.</param>
-    /// <param name="tokenizer">The tokenizer's file; the one beside the weights when null.</param>
+    /// <param name="tokenizer">The tokenizer's file or folder; the one beside the weights when null.</param>
     /// <exception cref="ValidationException">There is no such model.</exception>
     /// <exception cref="InvalidDataException">A file is absent or damaged, or describes what cannot be represented, or no average was kept.</exception>
     public static TrainedModel Open(string reference, string runs, bool average, Backend backend, string? tokenizer = null)
@@ -57,7 +57,7 @@ public sealed class TrainedModel : IDisposable
     /// <param name="step">The checkpoint; the newest that verifies when null.</param>
     /// <param name="average">Take the moving average of the weights instead.</param>
     /// <param name="backend">Where the model is to live.</param>
-    /// <param name="tokenizer">The tokenizer's file; the run's own when null.</param>
+    /// <param name="tokenizer">The tokenizer's file or folder; the run's own when null.</param>
     /// <exception cref="InvalidDataException">The checkpoint or the tokenizer is absent or damaged, or no average was kept.</exception>
     public static TrainedModel Open(RunFolder folder, long? step, bool average, Backend backend, string? tokenizer = null)
     {
@@ -65,7 +65,7 @@ public sealed class TrainedModel : IDisposable
         tokenizer ??= File.Exists(folder.TokenizerPath)
             ? folder.TokenizerPath
             : throw new InvalidDataException($"{folder.TokenizerPath}: missing; copy it there from the run's dataset");
-        Tokenizer words = Tokenizer.Load(tokenizer);
+        Tokenizer words = LoadTokenizer(tokenizer);
         Model model = config.Resolve(words.VocabularySize).Model.Build(backend, gradients: false);
         try
         {
@@ -92,16 +92,13 @@ public sealed class TrainedModel : IDisposable
     {
         using PretrainedModel pretrained = PretrainedModel.Open(path);
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        tokenizer ??= Path.Combine(Directory.Exists(full) ? full : Path.GetDirectoryName(full)!, "tokenizer.json");
-        if (!Path.Exists(tokenizer))
-        {
-            throw new ValidationException($"{tokenizer}: no such tokenizer; name one with --tokenizer");
-        }
-
-        Tokenizer words = Tokenizer.Load(tokenizer);
+        Tokenizer words = LoadTokenizer(tokenizer ?? (Directory.Exists(full) ? full : Path.GetDirectoryName(full)!));
         int rows = pretrained.Options.Dimensions.Vocabulary;
         return words.VocabularySize <= rows
             ? new TrainedModel(pretrained.Load(backend), words, Path.GetFileNameWithoutExtension(full))
-            : throw new InvalidDataException($"{tokenizer}: has {words.VocabularySize} tokens, the model of {path} {rows}: they do not go together");
+            : throw new InvalidDataException($"{path}: its tokenizer has {words.VocabularySize} tokens, the model {rows}: they do not go together");
     }
+
+    private static Tokenizer LoadTokenizer(string path) =>
+        Path.Exists(path) ? Tokenizer.Load(path) : throw new ValidationException($"{path}: no such tokenizer");
 }

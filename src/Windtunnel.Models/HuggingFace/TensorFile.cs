@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
 
@@ -118,10 +117,7 @@ public abstract class TensorFile : IDisposable
                 Span<T> target = destination.Slice(start, Math.Min(most, destination.Length - start));
                 Span<byte> bytes = chunk.AsSpan(0, target.Length * size);
                 Read(info, start, bytes);
-                for (int i = 0; i < target.Length; i++)
-                {
-                    target[i] = T.CreateTruncating(Number(info.Type, bytes[(i * size)..]));
-                }
+                Convert(info.Type, bytes, target);
             }
         }
         finally
@@ -130,13 +126,39 @@ public abstract class TensorFile : IDisposable
         }
     }
 
-    private static double Number(SafetensorsType type, ReadOnlySpan<byte> bytes) => type switch
+    private static void Convert<T>(SafetensorsType type, ReadOnlySpan<byte> bytes, Span<T> target)
+        where T : unmanaged, INumberBase<T>
     {
-        SafetensorsType.F16 => (double)BinaryPrimitives.ReadHalfLittleEndian(bytes),
-        SafetensorsType.BF16 => BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes) << 16),
-        SafetensorsType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes),
-        _ => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
-    };
+        switch (type)
+        {
+            case SafetensorsType.BF16:
+                ReadOnlySpan<ushort> upperHalves = MemoryMarshal.Cast<byte, ushort>(bytes);
+                for (int i = 0; i < target.Length; i++)
+                {
+                    target[i] = T.CreateTruncating(BitConverter.Int32BitsToSingle(upperHalves[i] << 16));
+                }
+
+                break;
+            case SafetensorsType.F16:
+                Each(MemoryMarshal.Cast<byte, Half>(bytes), target);
+                break;
+            case SafetensorsType.F32:
+                Each(MemoryMarshal.Cast<byte, float>(bytes), target);
+                break;
+            default:
+                Each(MemoryMarshal.Cast<byte, double>(bytes), target);
+                break;
+        }
+
+        static void Each<TStored>(ReadOnlySpan<TStored> stored, Span<T> target)
+            where TStored : unmanaged, INumberBase<TStored>
+        {
+            for (int i = 0; i < target.Length; i++)
+            {
+                target[i] = T.CreateTruncating(stored[i]);
+            }
+        }
+    }
 
     private void CheckLength(TensorInfo info, long length, long expected, string parameter)
     {

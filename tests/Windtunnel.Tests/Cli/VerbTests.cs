@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Windtunnel.Models.HuggingFace;
 using Windtunnel.Runs;
 
@@ -178,6 +179,30 @@ public sealed class VerbTests(Tool tool)
         Tool.Run("export", "trunk", "--runs", tool.Runs, "--out", folder.File("other"), "--dtype", "f8").AssertFails(2, "--dtype f8");
         File.WriteAllText(folder.File("trunk/config.json"), "{}");
         Tool.Run("sample", folder.File("trunk")).AssertFails(3, "model_type: missing");
+    }
+
+    [Fact]
+    public void A_published_model_tells_its_story_from_every_format_and_from_its_export()
+    {
+        string stories = SharedData.Require("data/fixtures/stories260K");
+        string story = (string)JsonNode.Parse(File.ReadAllText(Path.Combine(stories, "golden.json")))!["run_c_greedy_200_text"]!;
+        using TemporaryFolder folder = new();
+        string[] greedily = ["--temperature", "0", "--max-tokens", "60"];
+        Tool.Run("export", Path.Combine(stories, "hf"), "--out", folder.File("again")).AssertSucceeds();
+
+        foreach (string[] model in (string[][])[
+            [Path.Combine(stories, "hf")], [Path.Combine(stories, "stories260K.bin"), "--tokenizer", Path.Combine(stories, "tok512.bin")], [folder.File("again")]])
+        {
+            string told = Tool.Run(["sample", .. model, .. greedily]).AssertSucceeds().TrimEnd();
+            Assert.InRange(told.Length, 150, 300);
+            Assert.StartsWith(told, story);
+            Assert.Equal(story[..told.Length], Tool.Run(["sample", .. model, .. greedily, "--prompt", story[..16]]).AssertSucceeds()[..told.Length]);
+        }
+
+        Assert.Equal((1, 2), ((int)Config()["bos_token_id"]!, (int)Config()["eos_token_id"]!));
+        Tool.Run("sample", Path.Combine(stories, "stories260K.bin")).AssertFails(3, "has no tokenizer");
+
+        JsonNode Config() => JsonNode.Parse(File.ReadAllText(folder.File("again/config.json")))!;
     }
 
     [Fact]

@@ -121,7 +121,8 @@ public sealed class HuggingFaceExportTests : IDisposable
         HuggingFaceExport.Write(trained, _folder.File("out"), new ExportOptions());
         Assert.Contains("moving average", Assert.Throws<ValidationException>(() => TrainedModel.Open(_folder.File("out"), "runs", average: true, _backend)).Message);
         File.Delete(_folder.File("out/tokenizer.json"));
-        Assert.Contains("--tokenizer", Assert.Throws<ValidationException>(() => TrainedModel.Open(_folder.File("out"), "runs", average: false, _backend)).Message);
+        Assert.Contains("has no tokenizer", Assert.Throws<InvalidDataException>(() => TrainedModel.Open(_folder.File("out"), "runs", average: false, _backend)).Message);
+        Assert.Contains("no such tokenizer", Assert.Throws<ValidationException>(() => TrainedModel.Open(_folder.File("out"), "runs", average: false, _backend, "absent.json")).Message);
         string path = Path.Combine(_folder.File("runs"), "run", "hf", "tokenizer.json");
         using TrainedModel named = TrainedModel.Open(_folder.File("out"), "runs", average: false, _backend, path);
         Assert.Equal(257, named.Tokenizer.VocabularySize);
