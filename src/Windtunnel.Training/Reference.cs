@@ -24,8 +24,13 @@ public sealed class Reference
     private Reference(string path, ModelOptions model, string tokenizer, string weights, string sha256)
     {
         (Path, Model, _weights, Sha256) = (path, model, weights, sha256);
-        TokenizerPath = File.Exists(tokenizer) ? tokenizer : throw new InvalidDataException($"{tokenizer}: missing; put the model's tokenizer there");
+        TokenizerPath = System.IO.Path.Exists(tokenizer) ? tokenizer : throw new InvalidDataException($"{tokenizer}: missing; put the model's tokenizer there");
         Tokenizer = Tokenizer.Load(tokenizer);
+        int rows = model.Dimensions.Vocabulary;
+        if (Tokenizer.VocabularySize > rows)
+        {
+            throw new InvalidDataException($"{path}: its tokenizer has {Tokenizer.VocabularySize} tokens, the model {rows}: they do not go together");
+        }
     }
 
     /// <summary>The absolute path by which it opens again: of a run, with the step.</summary>
@@ -56,7 +61,7 @@ public sealed class Reference
     /// <summary>Opens a reference.</summary>
     /// <param name="path">
     /// The folder of a run, <c>runs/ID</c> or <c>runs/ID@STEP</c>, the newest checkpoint where no step is given; or a model that others trained, as
-    /// <see cref="PretrainedModel"/> opens it, with its tokenizer.json.
+    /// <see cref="PretrainedModel"/> opens it, with its tokenizer beside it.
     /// </param>
     /// <param name="setting">What the path is of, for errors.</param>
     /// <exception cref="ValidationException">There is no such model.</exception>
@@ -76,7 +81,7 @@ public sealed class Reference
 
         using PretrainedModel pretrained = PretrainedModel.Open(place);
         string folder = Directory.Exists(place) ? place : System.IO.Path.GetDirectoryName(place)!;
-        return new Reference(place, pretrained.Options, System.IO.Path.Combine(folder, "tokenizer.json"), place, Hash(place));
+        return new Reference(place, pretrained.Options, folder, place, Hash(place));
     }
 
     private static Reference OpenRun(string place, long? step, string setting)

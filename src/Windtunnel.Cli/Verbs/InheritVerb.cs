@@ -54,7 +54,9 @@ internal static class InheritVerb
         Directory.CreateDirectory(folder);
         Reference reference = inherited.References[0];
         AtomicFile.Write(Path.Combine(folder, "model.safetensors"), file => ModelWeights.Write(file, model));
-        AtomicFile.WriteText(Path.Combine(folder, "config.json"), model.Options.ToHuggingFace(reference.Tokenizer.EndOfTextId).ToJsonString(ConfigFile.JsonOptions));
+        JsonObject config = model.Options.ToHuggingFace(reference.Tokenizer.EndOfTextId);
+        config["bos_token_id"] = reference.Tokenizer.BeginningOfTextId ?? reference.Tokenizer.EndOfTextId;
+        AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJsonString(ConfigFile.JsonOptions));
         reference.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
         AtomicFile.WriteText(Path.Combine(folder, "lineage.json"), JsonSerializer.Serialize(lineage, ConfigFile.JsonOptions) + "\n");
         Describe(lineage, parameters);

@@ -1,7 +1,12 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using Windtunnel.Models;
 using Windtunnel.Models.HuggingFace;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
+using Windtunnel.Tensors;
+using Windtunnel.Tensors.Autograd;
+using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Training;
 
 namespace Windtunnel.Tests.Cli;
@@ -39,6 +44,32 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
         Tool.Run("inherit", "stack", "--from", _folder.Path, "--out", _folder.File("stacked")).AssertSucceeds();
         using SafetensorsFile stacked = SafetensorsFile.Open(_folder.File("stacked/model.safetensors"));
         Assert.Equal(Bytes(first, "model.layers.0.mlp.down_proj.weight"), Bytes(stacked, "model.layers.1.mlp.down_proj.weight"));
+    }
+
+    [Fact]
+    public void A_published_model_is_cut_down_and_looked_into_as_our_own_are()
+    {
+        string hf = SharedData.Require("data/fixtures/stories260K/hf"), golden = SharedData.Require("data/fixtures/stories260K/golden.json");
+        JsonNode expected = JsonNode.Parse(File.ReadAllText(golden))!;
+
+        string output = Tool.Run("inherit", "--from", hf, "--layers", "3", "--out", _folder.Path).AssertSucceeds();
+
+        Assert.Contains("5 layers, 260,032 parameters", output, StringComparison.Ordinal);
+        Assert.Equal(1, (int)JsonNode.Parse(File.ReadAllText(_folder.File("config.json")))!["bos_token_id"]!);
+        using CpuBackend backend = new(1);
+        using Model model = PretrainedModel.Open(_folder.Path).Load(backend);
+        using Tape tape = new(backend, recording: false);
+        Tensor[] text = [.. new[] { "inputs", "targets" }.Select(name => expected["train_step"]![name]!.AsArray()).Select(rows =>
+        {
+            Tensor ids = tape.New(new Shape(rows.Count, rows[0]!.AsArray().Count), DType.I32);
+            backend.Write(ids, [.. rows.SelectMany(row => row!.AsArray()).Select(id => (int)id!)]);
+            return ids;
+        })];
+        Assert.Equal(1, backend.Sum(model.Loss(tape, text[0], text[1], 0).Losses) / text[1].Shape.Count / (double)expected["inherit_first_n"]!["3"]!, 1e-5);
+
+        string story = _folder.Write("story.txt", (string)expected["run_c_greedy_200_text"]!);
+        Tool.Run("analyze", "attention", hf, "--text", story, "--sequences", "2", "--tokens", "50", "--out", _folder.Path).AssertSucceeds();
+        Tool.Run("analyze", "attention", hf, "--out", _folder.Path).AssertFails(2, "give some text with --text");
     }
 
     [Fact]
