@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using System.Reflection;
 using System.Security.Cryptography;
@@ -156,13 +157,21 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void Weights_of_zero_and_a_single_step_stay_numbers(string name)
+    public void Weights_of_zero_and_a_single_step_stay_numbers_or_are_refused_where_norms_are_kept(string name)
     {
         using CpuBackend backend = new(1);
         using ParameterSet parameters = Small(backend);
+        using OptimizerState state = new(backend);
         using Optimizer optimizer = Cases[name].Build(parameters, backend);
         backend.Fill(parameters.Values, 0);
         backend.Fill(parameters.Grads, 0.1f);
+        if (Cases[name].Rules(state).Any(rule => rule.KeepsNorm))
+        {
+            ValidationException error = Assert.Throws<ValidationException>(() => optimizer.Step(new OptimizerStep(1, 1, 1, Seed: 1)));
+            Assert.StartsWith("optimizer: stacked is all zeros", error.Message, StringComparison.Ordinal);
+            return;
+        }
+
         optimizer.Step(new OptimizerStep(1, 1, 1, Seed: 1));
         optimizer.BeginEvaluation();
         Assert.All(Read(backend, parameters.Values), value => Assert.True(float.IsFinite(value)));
