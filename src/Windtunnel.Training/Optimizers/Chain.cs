@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Windtunnel.Models;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Backends;
@@ -99,7 +100,13 @@ internal sealed class Chain
         if (Rule.KeepsNorm)
         {
             double before = Norm(weights), length = Norm(update);
-            if (before > 0 && length > 0)
+            if (before == 0 && length > 0)
+            {
+                throw new ValidationException(
+                    $"optimizer: {group.Parameters[0].Name} is all zeros, and {Rule.Name}, which keeps norms, would never move it; start from other weights or with another optimizer");
+            }
+
+            if (length > 0)
             {
                 _backend.Descend(weights, update, new Destination(1, (float)(-step.Rate * before / length), 1));
                 _backend.Add(weights, weights, (float)(before / Norm(weights)), accumulate: false);

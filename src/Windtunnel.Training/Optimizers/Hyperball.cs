@@ -4,8 +4,8 @@ using Windtunnel.Tensors.Backends;
 namespace Windtunnel.Training.Optimizers;
 
 /// <summary>
-/// MuonH: Muon on the sphere. Hidden matrices keep the Frobenius norm they were drawn with, an update is a given share of it, and
-/// nothing decays; AdamW for the rest.
+/// MuonH: Muon on the sphere. Each step leaves the Frobenius norm of a hidden matrix as it finds it, drawn, inherited or resumed; an
+/// update is a given share of it, and nothing decays; AdamW for the rest. A matrix of zeros would stay one, and is refused.
 /// </summary>
 /// <param name="LearningRate">The highest length of an update, as a share of the norm.</param>
 /// <param name="Momentum">Decay of the momentum.</param>

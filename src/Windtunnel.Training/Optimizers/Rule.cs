@@ -28,7 +28,7 @@ public sealed record Rule(string Name, double LearningRate, Func<OptimizerState,
     /// <summary>Whether its direction wants one parameter at a time.</summary>
     public bool IsTensorWise { get; init; }
 
-    /// <summary>Whether weights keep their Frobenius norm, the rate being a share of it (Hyperball, Wen et al. 2026).</summary>
+    /// <summary>Whether weights keep their Frobenius norm, which must not be 0, the rate being a share of it (Hyperball, Wen et al. 2026).</summary>
     public bool KeepsNorm { get; init; }
 
     /// <summary>

@@ -79,16 +79,15 @@ internal sealed class SoapDirection : Direction
     private readonly Backend _backend;
     private readonly SoapOptions _options;
     private readonly ParameterGroup _group;
-    private readonly BlockPartition _partition;
     private readonly List<(BlockBatch Batch, Tensor M, Tensor V, List<Side> Sides)> _batches = [];
 
     public SoapDirection(OptimizerState state, ParameterGroup group, SoapOptions options)
     {
         (_state, _backend, _group, _options) = (state, state.Backend, group, options);
-        _partition = new BlockPartition(
+        Partition = new BlockPartition(
             _backend, group, options.BlockSize, options.MergedDimension,
             (parameter, size) => parameter.IsMatrix ? size <= options.MaxDimension : options.Form == SoapForm.Study);
-        foreach (BlockBatch batch in _partition.Batches)
+        foreach (BlockBatch batch in Partition.Batches)
         {
             string name = $"{batch.Name}.{group.Parameters[0].Name}";
             Shape shape = new(batch.Count, batch.Rows, batch.Columns);
@@ -107,6 +106,9 @@ internal sealed class SoapDirection : Direction
         }
     }
 
+    /// <summary>The blocks, each with its own bases.</summary>
+    public BlockPartition Partition { get; }
+
     public override void Write(Tensor y, in Destination to, in DirectionStep step)
     {
         (float gradScale, float scale, float keep) = (to.GradScale, to.Scale, to.Keep);
@@ -116,8 +118,8 @@ internal sealed class SoapDirection : Direction
         }
 
         long working = _batches.Max(entry => entry.Batch.ChunkBlocks * ((3 * entry.Batch.BlockElements) + (2 * entry.Batch.LargestElements) + entry.Batch.Rows + entry.Batch.Columns));
-        Tensor blocks = _state.Workspace(new Shape(checked((int)(_partition.Elements + working))));
-        _partition.Gather(blocks, _group.Grads, _ => gradScale);
+        Tensor blocks = _state.Workspace(new Shape(checked((int)(Partition.Elements + working))));
+        Partition.Gather(blocks, _group.Grads, _ => gradScale);
         foreach ((BlockBatch batch, Tensor m, Tensor v, List<Side> sides) in _batches)
         {
             foreach ((int first, int count) in batch.Chunks())
@@ -126,7 +128,7 @@ internal sealed class SoapDirection : Direction
             }
         }
 
-        _partition.Scatter(y, blocks, keep, _ => scale);
+        Partition.Scatter(y, blocks, keep, _ => scale);
     }
 
     private Side NewSide(int count, int size, bool isRight, string name)
@@ -152,7 +154,7 @@ internal sealed class SoapDirection : Direction
             (_owner, _backend) = (owner, owner._backend);
             _sides = [.. sides.Select(side => new Side(Part(side.Average, first, count), Part(side.Basis, first, count), side.IsRight))];
             (_m, _v, _grads) = (Part(m, first, count), Part(v, first, count), batch.Of(blocks, first, count));
-            long at = blocks.Offset + owner._partition.Elements;
+            long at = blocks.Offset + owner.Partition.Elements;
             Tensor next(Shape shape, DType type = DType.F32)
             {
                 Tensor tensor = new(blocks.Buffer, at, shape, type);

@@ -139,6 +139,17 @@ public sealed partial class ReadmeTests
     private static string FindRoot([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
 
+    [Theory]
+    [InlineData("Signum.cs")]
+    [InlineData("Momentum.cs")]
+    public void The_optimizer_that_is_listed_as_an_example_is_the_file_but_its_documentation(string name)
+    {
+        string[] lines = File.ReadAllLines(Path.Combine(Root, "src", "Windtunnel.Training", "Optimizers", name));
+        string code = string.Concat(lines.Where(line => !line.TrimStart().StartsWith("///", StringComparison.Ordinal)).Select(line => $"{line}\n"));
+
+        Assert.Contains(code, Fences().Matches(File.ReadAllText(Path.Combine(Root, "docs", "adding.md"))).Select(match => match.Groups["code"].Value));
+    }
+
     [GeneratedRegex(@"^```(?<language>\w*)\n(?<code>.*?)^```", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Fences();
 

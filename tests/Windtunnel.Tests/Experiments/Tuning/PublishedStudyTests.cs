@@ -40,17 +40,21 @@ public sealed class PublishedStudyTests
         }
     }
 
-    // The study's own list, non_stable_keys_by_optimizer.json.
+    // The study's own list, non_stable_keys_by_optimizer.json, without Sophia, which is not in it. It says nowhere which tolerance the list was
+    // made with; its code has 3e-3 in the launcher, 5e-3 in the collector of phase II and 7e-3 in that of the release. All but two come out at
+    // 5e-3. AdamW's warmup is unstable at 3e-3 only; Scion's decay counts as unstable up to 5e-3, and the list does not have it.
+    // SOAP's is of four cells: the runs that were selected in the other two were released without their loss.
     [Theory]
     [InlineData("adamw", 3e-3, "learning_rate", "weight_decay", "train_batch_size", "warmup")]
-    [InlineData("nadamw", 3e-3, "warmup")]
-    [InlineData("lion", 3e-3, "beta2")]
-    [InlineData("cautious", 3e-3, "train_batch_size")]
-    [InlineData("kron", 3e-3, "learning_rate")]
-    [InlineData("mars", 5e-3, "beta1", "warmup")]
-    [InlineData("mini", 5e-3, "learning_rate", "weight_decay", "warmup")]
-    [InlineData("muon", 5e-3, "learning_rate")]
+    [InlineData("nadamw", Tolerance, "warmup")]
+    [InlineData("lion", Tolerance, "beta2")]
+    [InlineData("cautious", Tolerance, "train_batch_size")]
+    [InlineData("kron", Tolerance, "learning_rate")]
+    [InlineData("mars", Tolerance, "beta1", "warmup")]
+    [InlineData("mini", Tolerance, "learning_rate", "weight_decay", "warmup")]
+    [InlineData("muon", Tolerance, "learning_rate")]
     [InlineData("scion", 7e-3, "learning_rate")]
+    [InlineData("soape", Tolerance, "learning_rate", "block_size", "precondition_frequency")]
     public void The_same_settings_have_to_be_tuned_again(string optimizer, double tolerance, params string[] unstable)
     {
         Study study = Study.Of(optimizer);

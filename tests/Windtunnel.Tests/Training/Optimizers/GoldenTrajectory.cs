@@ -21,7 +21,7 @@ public sealed class GoldenTrajectory
     /// <summary>What is put into W's declaration, and what the optimizer may ask for.</summary>
     public sealed record Setting(
         ParameterRole Role = ParameterRole.Hidden, ScoreRows Scores = default, int HeadWidth = 0, Func<int, double>? RateFactor = null,
-        Func<GoldenTrajectory, ParameterSet, CpuBackend, IStepBatch>? Batch = null, Action<int, Optimizer, CpuBackend>? AfterStep = null);
+        Func<GoldenTrajectory, ParameterSet, CpuBackend, IStepBatch>? Batch = null);
 
     /// <summary>A hyperparameter.</summary>
     public double this[string name] => _case.GetProperty("hyper").GetProperty(name).GetDouble();
@@ -55,7 +55,6 @@ public sealed class GoldenTrajectory
             step++;
             Write(backend, parameters, grads, parameter => parameter.Grad);
             optimizer.Step(new OptimizerStep(step, setting.RateFactor?.Invoke(step) ?? 1, GradScale: 1, Seed: 1, batch));
-            setting.AfterStep?.Invoke(step, optimizer, backend);
             if (_case.GetProperty("steps").TryGetProperty($"{step}", out JsonElement expected))
             {
                 worst = Math.Max(worst, Distance(backend, parameters, expected));

@@ -1,8 +1,10 @@
+using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 using Windtunnel.Models;
+using Windtunnel.Runs.Config;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Text;
@@ -12,29 +14,39 @@ using Windtunnel.Training.Schedules;
 
 namespace Windtunnel.Tests.Training.Optimizers;
 
-/// <summary>What holds for every registered optimizer with its defaults, without naming one.</summary>
+/// <summary>What holds for every registered optimizer, with its defaults and with each of its presets.</summary>
 public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts texts) : IClassFixture<OptimizerConformanceTests.Texts>
 {
     private const string FingerprintsVariable = "WINDTUNNEL_TEST_FINGERPRINTS";
     private const int Steps = 24;
 
-    public static TheoryData<string> Names => [.. Registered.Keys];
+    public static TheoryData<string> Names => [.. Cases.Keys];
 
     private static Dictionary<string, OptimizerOptions> Registered { get; } = typeof(OptimizerOptions).GetCustomAttributes<JsonDerivedTypeAttribute>()
         .ToDictionary(type => (string)type.TypeDiscriminator!, type => (OptimizerOptions)Activator.CreateInstance(
             type.DerivedType, BindingFlags.CreateInstance | BindingFlags.Public | BindingFlags.Instance | BindingFlags.OptionalParamBinding, null, [], null)!);
 
-    // One of the resumed runs is on two threads, the others and the whole one are on one.
+    // Presets have forms that defaults don't: Sophia-H, SOAP's original, Scion's balls, Adam-mini's vectors. Kron's fits are rare only late in them.
+    private static Dictionary<string, OptimizerOptions> Cases { get; } = new(
+    [
+        .. Registered,
+        .. from type in Registered
+           from preset in ConfigFile.Presets(type.Value.GetType())
+           select KeyValuePair.Create($"{type.Key} {preset.Key}", (OptimizerOptions)preset.Value),
+        new("kron with rare fits", new KronOptions(FlatStart: 0, MinProbability: 0.3, BalanceEvery: 2)),
+    ]);
+
+    // The first of the resumed runs is on two threads, the others and the whole one are on one. A preset is resumed once.
     [Theory]
     [MemberData(nameof(Names))]
-    public void It_learns_and_goes_on_bit_for_bit_from_any_of_three_steps_on_any_threads(string name)
+    public void It_learns_and_goes_on_bit_for_bit_from_other_steps_on_any_threads(string name)
     {
         using TemporaryFolder folder = new();
-        int[] stops = [1, 9, 17];
+        int[] stops = Registered.ContainsKey(name) ? [1, 9, 17] : [9];
         Dictionary<int, TrainerState> states = [];
         List<double> losses = [];
         string whole;
-        using (Session session = texts.Start(Registered[name], threads: 1))
+        using (Session session = texts.Start(Cases[name], threads: 1))
         {
             session.Trainer.Initialize();
             for (int step = 1; step <= Steps; step++)
@@ -53,10 +65,12 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
             whole = session.Save(folder.File("whole"));
         }
 
-        Assert.True(losses.TakeLast(4).Average() < losses[0] - 0.3, $"{name}: loss {losses[0]:F3} to {losses[^1]:F3}");
+        // The rates of presets are for larger models and longer runs.
+        double atLeast = Registered.ContainsKey(name) ? 0.3 : 0;
+        Assert.True(losses.TakeLast(4).Average() < losses[0] - atLeast, $"{name}: loss {losses[0]:F3} to {losses[^1]:F3}");
         foreach (int stop in stops)
         {
-            using Session session = texts.Start(Registered[name], threads: stop == 1 ? 2 : 1);
+            using Session session = texts.Start(Cases[name], threads: stop == stops[0] ? 2 : 1);
             session.Trainer.Restore(file => Path.Combine(folder.File($"{stop}"), file), states[stop]);
             for (int step = stop + 1; step <= Steps; step++)
             {
@@ -67,12 +81,12 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
         }
     }
 
-    [Theory]
-    [MemberData(nameof(Names))]
-    public void A_gradient_that_is_not_a_number_changes_neither_weights_nor_state(string name)
+    // The trainer sees to that before it asks any rule: one stands for all.
+    [Fact]
+    public void A_gradient_that_is_not_a_number_changes_neither_weights_nor_state()
     {
         using TemporaryFolder folder = new();
-        using Session session = texts.Start(Registered[name], threads: 1);
+        using Session session = texts.Start(new KronOptions(), threads: 1);
         session.Trainer.Initialize();
         session.Trainer.Step();
         session.Trainer.Step();
@@ -95,7 +109,7 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
         using CpuBackend backend = new(1);
         using ParameterSet parameters = Small(backend);
         using Quadratic quadratic = new(parameters, backend);
-        using Optimizer optimizer = Registered[name].Build(parameters, backend);
+        using Optimizer optimizer = Cases[name].Build(parameters, backend);
         double start = quadratic.Loss();
         const int Total = 300;
         for (int step = 1; step <= Total; step++)
@@ -107,7 +121,7 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
 
         optimizer.BeginEvaluation();
         double end = quadratic.Loss();
-        Assert.True(end < 0.5 * start, $"{name}: {start:G4} to {end:G4}");
+        Assert.True(end < (Registered.ContainsKey(name) ? 0.5 : 1) * start, $"{name}: {start:G4} to {end:G4}");
     }
 
     [Theory]
@@ -116,7 +130,8 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
     {
         using CpuBackend backend = new(1);
         using ParameterSet parameters = Small(backend);
-        using Optimizer optimizer = Registered[name].Build(parameters, backend);
+        OptimizerOptions options = Cases[name];
+        using Optimizer optimizer = options.Build(parameters, backend);
         Dictionary<string, float[]> before = parameters.Parameters.ToDictionary(parameter => parameter.Name, parameter => Read(backend, parameter.Value));
         backend.Fill(parameters.Grads, 0);
         for (int step = 1; step <= 3; step++)
@@ -125,25 +140,38 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
             optimizer.Step(new OptimizerStep(step, 1, 1, Seed: 1));
         }
 
-        OptimizerOptions options = Registered[name];
+        double decay = options switch
+        {
+            ScionOptions { Constrained: true } => options.LearningRate,
+            MarsOptions { VectorDecay: { } vectors } => options.LearningRate * vectors,
+            _ => options.LearningRate * options.WeightDecay,
+        };
         foreach (Parameter parameter in parameters.Parameters)
         {
             float[] after = Read(backend, parameter.Value);
-            bool decays = parameter.IsMatrix && options.WeightDecay > 0;
-            double least = decays ? Math.Pow(1 - (options.LearningRate * options.WeightDecay), 3) - 1e-6 : 1 - 1e-6;
+            bool decays = parameter.IsMatrix || options.DecayOn == DecayScope.All;
+            double least = (decays ? Math.Pow(1 - decay, 3) : 1) - 1e-6;
             Assert.All(after.Zip(before[parameter.Name]), pair => Assert.InRange(pair.First / pair.Second, least, 1 + 1e-6));
         }
     }
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void Weights_of_zero_and_a_single_step_stay_numbers(string name)
+    public void Weights_of_zero_and_a_single_step_stay_numbers_or_are_refused_where_norms_are_kept(string name)
     {
         using CpuBackend backend = new(1);
         using ParameterSet parameters = Small(backend);
-        using Optimizer optimizer = Registered[name].Build(parameters, backend);
+        using OptimizerState state = new(backend);
+        using Optimizer optimizer = Cases[name].Build(parameters, backend);
         backend.Fill(parameters.Values, 0);
         backend.Fill(parameters.Grads, 0.1f);
+        if (Cases[name].Rules(state).Any(rule => rule.KeepsNorm))
+        {
+            ValidationException error = Assert.Throws<ValidationException>(() => optimizer.Step(new OptimizerStep(1, 1, 1, Seed: 1)));
+            Assert.StartsWith("optimizer: stacked is all zeros", error.Message, StringComparison.Ordinal);
+            return;
+        }
+
         optimizer.Step(new OptimizerStep(1, 1, 1, Seed: 1));
         optimizer.BeginEvaluation();
         Assert.All(Read(backend, parameters.Values), value => Assert.True(float.IsFinite(value)));
@@ -156,7 +184,7 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
     {
         using CpuBackend backend = new(1);
         using OptimizerState state = new(backend);
-        Rule[] rules = [.. Registered[name].Rules(state)];
+        Rule[] rules = [.. Cases[name].Rules(state)];
         Rule RuleOf(ParameterRole role, Shape shape) => rules.First(rule => rule.Takes(new Parameter("x", role, shape, 1, 0, default, 0, 0)));
 
         Rule hidden = RuleOf(ParameterRole.Hidden, new Shape(8, 8));
@@ -175,7 +203,7 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
     [Fact]
     public void Another_process_without_avx512_gives_the_same_bits()
     {
-        string[] fingerprints = [.. Registered.Select(pair => $"{pair.Key} {Fingerprint(pair.Value)}")];
+        string[] fingerprints = [.. Cases.Select(pair => $"{pair.Key} {Fingerprint(pair.Value)}")];
         if (Environment.GetEnvironmentVariable(FingerprintsVariable) is { Length: > 0 } path)
         {
             File.WriteAllLines(path, fingerprints);

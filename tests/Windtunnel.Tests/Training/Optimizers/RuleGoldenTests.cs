@@ -24,7 +24,8 @@ public sealed class RuleGoldenTests
         options.Validate();
         using CpuBackend backend = new(1);
         using ParameterSet parameters = Parameters(backend);
-        using Optimizer optimizer = options.Build(parameters, backend);
+        using Optimizer optimizer = Injected(options, expected).Build(parameters, backend);
+        IStepBatch? batch = options is SophiaOptions sophia ? Batch(sophia, parameters, backend) : null;
         double[] factors = [.. s_golden["factors"]!.AsArray().Select(factor => factor!.GetValue<double>())];
         for (int step = 1; step <= factors.Length; step++)
         {
@@ -33,7 +34,7 @@ public sealed class RuleGoldenTests
                 backend.Write(parameter.Grad, Flatten(s_golden["grads"]![step - 1]![parameter.Name]!));
             }
 
-            optimizer.Step(new OptimizerStep(step, factors[step - 1], 1));
+            optimizer.Step(new OptimizerStep(step, factors[step - 1], 1, Batch: batch));
         }
 
         AssertClose(backend, parameters, expected["weights"]!, config);
@@ -45,6 +46,29 @@ public sealed class RuleGoldenTests
             AssertClose(backend, parameters, expected["weights"]!, config);
         }
     }
+
+    // With the file's numbers in place of what is drawn, or not unique.
+    private static OptimizerOptions Injected(OptimizerOptions options, JsonNode expected) => options switch
+    {
+        KronOptions kron => new KronWithProbes(kron, (step, parameter) => Drawn("probes", step, parameter)),
+        SoapOptions soap => new SoapWithBases(
+            soap, (parameter, at, isRight) => Flatten(expected["bases"]![parameter.Name]![$"{at}"]![isRight ? 1 : 0]!)),
+        _ => options,
+    };
+
+    private static IStepBatch Batch(SophiaOptions options, ParameterSet parameters, CpuBackend backend)
+    {
+        if (options.Estimator == SophiaEstimator.SampledLabels)
+        {
+            long targets = s_golden["targets"]!.GetValue<long>();
+            return new SampledBatch(parameters, backend, targets, options.Interval, (step, parameter) => Drawn("sampled", step, parameter));
+        }
+
+        Assert.Equal(CurvedBatch.Difference, options.Difference);
+        return new CurvedBatch(parameters, backend, options.Interval, (step, parameter) => Drawn("estimates", step, parameter));
+    }
+
+    private static float[] Drawn(string kind, int step, Parameter parameter) => Flatten(s_golden["drawn"]![kind]![step - 1]![parameter.Name]!);
 
     private static ParameterSet Parameters(CpuBackend backend)
     {

@@ -1,7 +1,4 @@
-using System.Text.Json;
 using Windtunnel.Models;
-using Windtunnel.Tensors;
-using Windtunnel.Tensors.Backends;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Training.Optimizers;
 
@@ -43,7 +40,15 @@ public sealed class StudyGoldenTests
         ["normuon.original"] = c => c.Follow(NorMuonOptions.Original),
         ["muonh.marin"] = c => c.Follow(new MuonHOptions() { ClipNorm = c["clip"] }),
         ["adamh.marin"] = c => c.Follow(new AdamHOptions() { ClipNorm = c["clip"] }),
-        ["scion.study"] = c => c.Follow(ScionOptions.Study with { LearningRate = c["lr"] }),
+        ["scion.study"] = c => c.Follow(ScionOptions.Study with
+        {
+            LearningRate = c["lr"],
+            TableRadius = c["signum_ratio"],
+            VectorRadius = c["signum_ratio"],
+            RestMomentum = c["b1"],
+            NewtonSchulz = new NewtonSchulzOptions((int)c["ns_steps"], c["ns_eps"]),
+            ClipNorm = c["clip"],
+        }),
         ["scion.original"] = c => c.Follow(ScionOptions.Original with { LearningRate = c["lr"] }),
         ["scion.original_sign"] = c => c.Follow(ScionOptions.Original with { LearningRate = c["lr"], Constrained = false }, new(ParameterRole.Head)),
         ["kron.study"] = c => Kron(c, KronOptions.Study),
@@ -54,9 +59,9 @@ public sealed class StudyGoldenTests
         ["soap.study_onesided"] = c => Soap(c, SoapOptions.Study with { MaxDimension = (int)c["max_dim"] }),
         ["soap.original"] = c => Soap(c, SoapOptions.Original),
         ["sophia_h.study"] = c => c.Follow(
-            SophiaOptions.Study with { Interval = (int)c["interval"], Difference = CurvedBatch.Difference }, new(Batch: (c, p, b) => new CurvedBatch(c, p, b))),
+            SophiaOptions.Study with { Interval = (int)c["interval"], Difference = CurvedBatch.Difference }, new(Batch: Curved)),
         ["sophia_g.original"] = c => c.Follow(
-            SophiaOptions.Original with { LearningRate = c["lr"], Interval = (int)c["interval"] }, new(Batch: (c, p, b) => new SampledBatch(c, p, b))),
+            SophiaOptions.Original with { LearningRate = c["lr"], Interval = (int)c["interval"] }, new(Batch: Sampled)),
         ["ademamix.original"] = c => c.Follow(AdEMAMixOptions.Original with
         {
             LearningRate = c["lr"],
@@ -87,7 +92,6 @@ public sealed class StudyGoldenTests
         Adam = new AdamRestOptions(c["adam_lr"] / c["lr"], c["b1"], c["b2"], c["eps"]),
     };
 
-    // The noise of the probes is the file's.
     private static double Kron(GoldenTrajectory c, KronOptions preset)
     {
         KronOptions options = preset with
@@ -99,78 +103,16 @@ public sealed class StudyGoldenTests
             FlatStart = (int)c["flat_start"],
             MinProbability = c["min_prob"],
         };
-        return c.Follow(new InjectedKronOptions(options, c));
+        return c.Follow(new KronWithProbes(options, (step, parameter) => c.Noise("kron_V", step, parameter.Name)));
     }
 
-    // The bases after the first step, which are not unique while the averages have a low rank, are the file's.
-    private static double Soap(GoldenTrajectory c, SoapOptions preset) => c.Follow(
+    private static double Soap(GoldenTrajectory c, SoapOptions preset) => c.Follow(new SoapWithBases(
         preset with { ShampooBeta = c["sb"], Epsilon = c["eps"], Frequency = (int)c["freq"] },
-        new(AfterStep: (step, optimizer, backend) =>
-        {
-            foreach ((string name, Tensor basis) in step == 1 ? optimizer.State.Where(state => state.Name.StartsWith("soap.basis.", StringComparison.Ordinal)) : [])
-            {
-                JsonElement both = c.Extra.GetProperty("Q0").GetProperty(name.EndsWith(".W", StringComparison.Ordinal) ? "W" : "b");
-                backend.Write(basis, GoldenTrajectory.Flatten(both[name.Contains(".right.", StringComparison.Ordinal) ? 1 : 0]));
-            }
-        }));
+        (parameter, _, isRight) => GoldenTrajectory.Flatten(c.Extra.GetProperty("Q0").GetProperty(parameter.Name)[isRight ? 1 : 0])));
 
-    private sealed record InjectedKronOptions(KronOptions Options, GoldenTrajectory Golden) : OptimizerOptions(Options)
-    {
-        public override string Source => Options.Source;
+    private static SampledBatch Sampled(GoldenTrajectory c, ParameterSet parameters, CpuBackend backend) =>
+        new(parameters, backend, (long)c["bs"], (int)c["interval"], (step, parameter) => c.Noise("sophia_pg", step, parameter.Name));
 
-        public override IEnumerable<Rule> Rules(OptimizerState state) =>
-            Options.Rules(state).Select(rule => rule with { Direction = (state, group) => new KronDirection(state, group, Options, Probe(state.Backend)) });
-
-        private KronProbe Probe(Backend backend) => (Tensor destination, BlockBatch batch, int first, in DirectionStep step) =>
-            backend.Write(destination, Golden.Noise("kron_V", (int)step.Number, batch.IsVector ? "b" : "W"));
-    }
-
-    /// <summary>Gradients under drawn labels are those of the file.</summary>
-    private sealed class SampledBatch(GoldenTrajectory golden, ParameterSet parameters, CpuBackend backend) : IStepBatch
-    {
-        private int _calls;
-
-        public long Targets => 5120;
-
-        public void ComputeGradients(Philox? labels)
-        {
-            Assert.NotNull(labels);
-            _calls++;
-            foreach (Parameter parameter in parameters.Parameters)
-            {
-                backend.Write(parameter.Grad, golden.Noise("sophia_pg", _calls * (int)golden["interval"], parameter.Name));
-            }
-        }
-    }
-
-    /// <summary>A loss whose Hessian is diagonal, such that Hutchinson's estimate is that of the file whatever the shift is.</summary>
-    private sealed class CurvedBatch(GoldenTrajectory golden, ParameterSet parameters, CpuBackend backend) : IStepBatch
-    {
-        public const double Difference = 0.5;
-
-        private readonly Dictionary<string, float[]> _first = [];
-        private int _calls;
-
-        public long Targets => 1;
-
-        public void ComputeGradients(Philox? labels)
-        {
-            Assert.Null(labels);
-            int step = ((_calls++ / 2) + 1) * (int)golden["interval"];
-            foreach (Parameter parameter in parameters.Parameters)
-            {
-                float[] weights = new float[parameter.Shape.Count], estimates = golden.Noise("sophia_h", step, parameter.Name);
-                backend.Read(parameter.Value, weights);
-                if (_calls % 2 == 1)
-                {
-                    _first[parameter.Name] = weights;
-                    backend.Fill(parameter.Grad, 0);
-                    continue;
-                }
-
-                // The shift between the two points is -2 e u; a Hessian of estimate / u^2 gives u (H u) = estimate.
-                backend.Write(parameter.Grad, [.. weights.Select((w, i) => (float)(estimates[i] * 4 * Difference * Difference / ((double)w - _first[parameter.Name][i])))]);
-            }
-        }
-    }
+    private static CurvedBatch Curved(GoldenTrajectory c, ParameterSet parameters, CpuBackend backend) =>
+        new(parameters, backend, (int)c["interval"], (step, parameter) => c.Noise("sophia_h", step, parameter.Name));
 }
