@@ -7,7 +7,7 @@ using System.Text.RegularExpressions;
 namespace Windtunnel.Text.Tokenizers;
 
 /// <summary>
-/// A <c>{"String": ..}</c> or <c>{"Regex": ..}</c> of a tokenizer.json. Regular expressions match in linear time, and only those are
+/// A <c>{"String": ..}</c> or <c>{"Regex": ..}</c> of a tokenizer.json. Regular expressions match without going back, and only those are
 /// taken that mean the same in .NET and in Oniguruma, which reads them elsewhere; the ending |\s+(?!\S)|\s+ of GPT-2 and its kind is done by hand.
 /// </summary>
 internal sealed class TextPattern
