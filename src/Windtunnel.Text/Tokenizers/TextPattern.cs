@@ -13,6 +13,7 @@ namespace Windtunnel.Text.Tokenizers;
 internal sealed class TextPattern
 {
     private const int LengthMax = 1000;
+    private const int RepeatsMax = 64;
     private const string WhiteSpaceTail = @"|\s+(?!\S)|\s+";
     private const string Run = "run";
 
@@ -197,7 +198,7 @@ internal sealed class TextPattern
         }
 
         repeats *= Math.Max(1, count);
-        return repeats <= LengthMax;
+        return repeats <= RepeatsMax;
     }
 
     private static InvalidDataException Unsupported(string regex, string problem) => new($"the expression {regex} is not supported: {problem}");
