@@ -66,7 +66,8 @@ internal static class TunnelTables
         FitReport.WriteWarnings(
         [
             .. prediction.Fits.SelectMany(fit => fit.Warnings.Select(warning => $"{fit.Law}: {warning}")), .. prediction.Notes,
-            .. prediction.Targets.Where(target => !target.Blind).Select(target => $"{target.Name} was there before this was written: what is said of it is no prediction"),
+            .. prediction.Targets.Where(target => !target.Blind).Select(target => target.Name).ToArray() is { Length: > 0 } seen
+                ? [$"{TunnelPrediction.Named(seen)}: there before this was written, so what is said of it is no prediction"] : Array.Empty<string>(),
         ]);
         Console.WriteLine($"written: {path}, SHA-256 {sha256}");
     }

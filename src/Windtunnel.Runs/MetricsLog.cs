@@ -93,6 +93,32 @@ public sealed class MetricsLog : IDisposable
         }
     }
 
+    /// <summary>The last whole row of a log, also of one being written; null where there is none yet.</summary>
+    /// <remarks>Reads the end of the file only, so that it can be asked often.</remarks>
+    public static MetricsRow? Last(string path)
+    {
+        const int Tail = 16 * 1024;
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        file.Seek(-Math.Min(file.Length, Tail), SeekOrigin.End);
+        byte[] tail = new byte[Tail];
+        ReadOnlySpan<byte> rest = tail.AsSpan(0, file.ReadAtLeast(tail, Tail, throwOnEndOfStream: false));
+        while (rest.LastIndexOf((byte)'\n') is >= 0 and int end)
+        {
+            rest = rest[..end];
+            if (Parse(rest[(rest.LastIndexOf((byte)'\n') + 1)..]) is { } row)
+            {
+                return row;
+            }
+        }
+
+        return null;
+    }
+
     private static void DropAfter(string path, long step)
     {
         long kept = 0;

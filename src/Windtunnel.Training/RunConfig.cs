@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Serialization;
 using Windtunnel.Models;
 using Windtunnel.Runs.Config;
 using Windtunnel.Text;
@@ -77,6 +78,20 @@ public sealed record RunConfig(
 
         Duration InSteps(Duration at) => at.Unit != DurationUnit.Tokens ? at : Duration.OfSteps(
             (long)Math.Round(at.Value >= tokens ? step + ((at.Value - tokens) / Training.TokensAStep) : at.Value * step / tokens));
+    }
+
+    /// <summary>What is possible but hardly meant, a line each.</summary>
+    [JsonIgnore]
+    public IEnumerable<string> Doubts
+    {
+        get
+        {
+            if (Training.ClipNorm > 0 && Optimizer.ClipNorm > 0)
+            {
+                yield return FormattableString.Invariant(
+                    $"gradients are clipped twice, to {Training.ClipNorm} and then to the optimizer's {Optimizer.ClipNorm}; as its preset was meant: training.clipNorm=0");
+            }
+        }
     }
 
     /// <summary>This config with the model's dimensions filled in, everything checked that can be without the data.</summary>

@@ -50,7 +50,7 @@ public sealed record MemoryEstimate(long Weights, long Gradients, long Optimizer
 
         long before = ledger.LiveBytes;
         using Optimizer optimizer = config.Optimizer.Build(model.Parameters, backend);
-        optimizer.Step(new OptimizerStep(1, 1, 1));
+        optimizer.Step(new OptimizerStep(1, 1, 1, Batch: new NoBatch()));
         long state = ledger.LiveBytes - before;
         using BufferPool pool = new(backend);
         return new MemoryEstimate(
@@ -71,6 +71,16 @@ public sealed record MemoryEstimate(long Weights, long Gradients, long Optimizer
             }
 
             return ledger.LiveBytes - start;
+        }
+    }
+
+    // Rules that want gradients once more get those there are: nothing is computed here.
+    private sealed class NoBatch : IStepBatch
+    {
+        public long Targets => 1;
+
+        public void ComputeGradients(Philox? labels)
+        {
         }
     }
 }

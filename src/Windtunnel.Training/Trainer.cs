@@ -240,9 +240,11 @@ public sealed class Trainer : IStepBatch, IDisposable
             Backend.Write(_inputs, _hostInputs[micro]);
             Backend.Write(_targets, _hostTargets[micro]);
             SampledLabels? sampled = labels is { } random ? new SampledLabels(random, micro * _targets.Shape.Count) : null;
-            (Tensor losses, Tensor penalties) = Model.Loss(_tape, _inputs, _targets, lossScale, (float)_options.ZLoss, sampled);
+            // Labels drawn from the model estimate the curvature of the likelihood alone.
+            float zLoss = sampled is null ? (float)_options.ZLoss : 0;
+            (Tensor losses, Tensor penalties) = Model.Loss(_tape, _inputs, _targets, lossScale, zLoss, sampled);
             loss += Backend.Sum(losses);
-            penalty += _options.ZLoss > 0 ? Backend.Sum(penalties) : 0;
+            penalty += zLoss > 0 ? Backend.Sum(penalties) : 0;
             _tape.Backward(losses);
             _tape.Reset();
         }

@@ -87,6 +87,11 @@ public sealed class TrainingRun : IDisposable
         config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
         Dataset data = Dataset.Prepare(config.Data, places.Data, listener.Noticed);
         config = config.Resolve(data.Tokenizer.VocabularySize);
+        foreach (string doubt in config.Doubts)
+        {
+            listener.Noticed(doubt);
+        }
+
         if (parent is not null)
         {
             RequireSameTokenizer(RunFolder.Open(places.Runs, parent.Run), data);

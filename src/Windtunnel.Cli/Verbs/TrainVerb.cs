@@ -88,5 +88,9 @@ internal static class TrainVerb
             + $"optimizer {Quantity.Bytes(memory.Optimizer)}, activations {Quantity.Bytes(memory.Activations)}, validation {Quantity.Bytes(memory.Validation)}");
         Console.WriteLine(
             $"# time        about {Quantity.Time(estimate.Flops / peak / Utilisation)} at {Utilisation:P0} of the {Quantity.Flops(peak)}/s measured on {threads} thread{(threads == 1 ? "" : "s")}");
+        foreach (string doubt in config.Doubts)
+        {
+            Console.WriteLine($"# note        {doubt}");
+        }
     }
 }

@@ -117,7 +117,7 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
     private TunnelPrediction Predict()
     {
         LadderFits fits = LadderFits.Of(Ladder, store);
-        List<string> notes = [.. fits.Notes, Dependence(), .. Ladder.Targets.Where(RepeatsData).Select(Repetition)];
+        List<string> notes = [.. fits.Notes, Dependence(), .. Ladder.Targets.Where(RepeatsData).GroupBy(Repetition, run => run.Name).Select(runs => $"{TunnelPrediction.Named([.. runs])}: {runs.Key}")];
         List<FittedLaw> fitted = [];
         Directory.CreateDirectory(Path.Combine(folder.Path, "fits"));
         foreach ((string law, Fit fit) in fits.ById)
@@ -172,7 +172,7 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
     {
         double epoch = store.TrainingTokensOf(run.Planned), most = Ladder.Points.Max(point => point.Tokens / (double)store.TrainingTokensOf(point.Planned));
         return FormattableString.Invariant(
-            $"{run.Name}: trains {run.Tokens / epoch:0.0} times over its data, of {epoch:N0} tokens, where the longest run fitted takes {most:0.0#}: the laws don't know of repeated data");
+            $"{run.Tokens / epoch:0.0} passes over its data, of {epoch:N0} tokens, where the longest run fitted takes {most:0.0#}: the laws don't know of repeated data");
     }
 
     private string[] IdsOf(IEnumerable<LadderRun> runs) => [.. runs.Select(run => store.IdOf(run.Planned))];

@@ -99,6 +99,9 @@ public sealed record TunnelPrediction(
         }
     }
 
+    /// <summary>Targets that have a note in common: the names of three, and how many more.</summary>
+    public static string Named(IReadOnlyList<string> names) => string.Join(", ", names.Take(3)) + (names.Count > 3 ? $" and {names.Count - 3} more" : "");
+
     /// <summary>Of a file, in lowercase hexadecimal.</summary>
     internal static string Sha256(string path)
     {

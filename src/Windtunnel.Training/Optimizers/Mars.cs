@@ -17,17 +17,18 @@ namespace Windtunnel.Training.Optimizers;
 /// <param name="WeightDecay">Decoupled decay.</param>
 /// <param name="Base">What the corrected gradient is handed to.</param>
 /// <param name="Matrices">Whether only matrices are corrected, each clipped by itself, and vectors left to AdamW, as in the authors' code.</param>
+/// <param name="VectorDecay">Decay of the vectors then; that of the matrices when null.</param>
 /// <param name="Vectors">AdamW for the vectors then; its ratio is of <paramref name="LearningRate"/>.</param>
 public sealed record MarsOptions(
     double LearningRate = 3e-3, double Beta1 = 0.95, double Beta2 = 0.98, double Gamma = 0.025, double Epsilon = 1e-8, double WeightDecay = 0.1,
-    MarsBase Base = MarsBase.AdamW, bool Matrices = false, AdamRestOptions? Vectors = null)
+    MarsBase Base = MarsBase.AdamW, bool Matrices = false, double? VectorDecay = null, AdamRestOptions? Vectors = null)
     : OptimizerOptions(LearningRate, WeightDecay)
 {
     /// <summary>As tuned for 130M parameters in Wen et al. 2025.</summary>
     public static MarsOptions Study { get; } = new(8e-3, 0.95, 0.98, 0.025, 1e-25, 0.1) { ClipNorm = 1, DecayOn = DecayScope.Linear };
 
     /// <summary>The authors' code.</summary>
-    public static MarsOptions Original { get; } = new(3e-3, 0.95, 0.99, 0.025, 1e-8, 0, Matrices: true) { ClipNorm = 1, DecayOn = DecayScope.All };
+    public static MarsOptions Original { get; } = new(3e-3, 0.95, 0.99, 0.025, 1e-8, 0, Matrices: true, VectorDecay: 0.1) { ClipNorm = 1, DecayOn = DecayScope.All };
 
     /// <summary>AdamW for the vectors, where they are left to it.</summary>
     public AdamRestOptions Vectors { get; init; } = Vectors ?? new AdamRestOptions(1, 0.9, 0.95, 1e-8);
@@ -50,7 +51,7 @@ public sealed record MarsOptions(
             ClipNorm = ClipNorm,
             ClipsEachTensor = Matrices,
         };
-        return [corrected, Vectors.Rule(LearningRate) with { WeightDecay = WeightDecay }];
+        return [corrected, Vectors.Rule(LearningRate) with { WeightDecay = VectorDecay ?? WeightDecay }];
     }
 
     /// <inheritdoc/>
@@ -61,6 +62,7 @@ public sealed record MarsOptions(
         RequireBeta(Beta2, "beta2");
         Require(Gamma >= 0, "gamma", Gamma, "at least 0");
         RequireEpsilon(Epsilon);
+        Require(VectorDecay is null or >= 0, "vectorDecay", VectorDecay ?? 0, "at least 0");
         Vectors.Validate("vectors");
     }
 }

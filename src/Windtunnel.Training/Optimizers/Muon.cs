@@ -24,11 +24,11 @@ public sealed record MuonOptions(
     : OptimizerOptions(LearningRate, WeightDecay)
 {
     /// <summary>
-    /// As tuned for 130M parameters in Wen et al. 2025. Its code took ten Newton-Schulz steps until June 2025, so in most of its
+    /// As tuned for 130M parameters at ratio 1 in Wen et al. 2025. Its code took ten Newton-Schulz steps until June 2025, so in most of its
     /// runs, and five since; only AdamW's gradients are clipped, by their own norm.
     /// </summary>
     public static MuonOptions Study { get; } = new(
-        1.6e-2, 0.95, NewtonSchulz: new NewtonSchulzOptions(10, 1e-5), Adam: new AdamRestOptions(0.3, 0.8, 0.98, 1e-15))
+        1.6e-2, 0.95, NewtonSchulz: new NewtonSchulzOptions(10, 1e-5), Adam: new AdamRestOptions(0.2, 0.8, 0.98, 1e-15))
     {
         ClipNorm = 1,
         DecayOn = DecayScope.Linear,
@@ -111,6 +111,7 @@ internal static class Matrices
     /// <exception cref="ValidationException">One of the roles is of vectors.</exception>
     public static void Validate(IReadOnlyList<ParameterRole>? roles)
     {
+        OptimizerOptions.Require(roles is not { Count: 0 }, "roles", "[]", "null for the hidden matrices, or name some");
         foreach (ParameterRole role in roles ?? [])
         {
             OptimizerOptions.Require(

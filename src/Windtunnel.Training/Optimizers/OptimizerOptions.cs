@@ -39,6 +39,9 @@ namespace Windtunnel.Training.Optimizers;
 [JsonDerivedType(typeof(AdamHOptions), "adamh")]
 public abstract record OptimizerOptions(double LearningRate, double WeightDecay)
 {
+    // Of the weights, in one step. More is a decay that was meant to be multiplied by the rate.
+    private const double DecoupledShareMax = 0.05;
+
     /// <summary>How the decay follows the learning rate.</summary>
     public DecayKind Decay { get; init; }
 
@@ -52,8 +55,8 @@ public abstract record OptimizerOptions(double LearningRate, double WeightDecay)
     public bool Caution { get; init; }
 
     /// <summary>
-    /// Largest norm of the gradients that one rule sees, after <c>training.clipNorm</c>; 0 for none. Rules on matrices whose
-    /// direction does not depend on the size of the gradient are not clipped.
+    /// Largest norm of the gradients that one rule sees, after <c>training.clipNorm</c>; 0 for none. The orthogonal updates of Muon, NorMuon and
+    /// Scion, whose direction does not depend on the size of the gradient, are not clipped; those of MuonH are, as in its authors' code.
     /// </summary>
     public double ClipNorm { get; init; }
 
@@ -76,6 +79,8 @@ public abstract record OptimizerOptions(double LearningRate, double WeightDecay)
         Require(LearningRate > 0, "learningRate", LearningRate, "positive");
         Require(WeightDecay >= 0, "weightDecay", WeightDecay, "at least 0");
         Require(ClipNorm >= 0, "clipNorm", ClipNorm, "at least 0");
+        double share = Decay == DecayKind.Decoupled ? WeightDecay : WeightDecay * LearningRate;
+        Require(share < (Decay == DecayKind.Decoupled ? DecoupledShareMax : 1), "weightDecay", WeightDecay, $"less: at decay: {Decay.ToString().ToLowerInvariant()} every step would take {share:G3} of the weights away");
     }
 
     /// <summary>Throws a one-line error unless <paramref name="holds"/>.</summary>
@@ -89,10 +94,10 @@ public abstract record OptimizerOptions(double LearningRate, double WeightDecay)
     }
 
     /// <summary>Throws unless the decay of an average is in [0, 1).</summary>
-    internal static void RequireBeta(double beta, string name) => Require(beta is >= 0 and < 1, name, beta, "at least 0 and below 1");
+    internal static void RequireBeta(double beta, string name) => Require(beta >= 0 && (float)beta < 1, name, beta, "at least 0 and below 1, also as a single-precision number");
 
     /// <summary>Throws unless an epsilon is in (0, 1).</summary>
-    internal static void RequireEpsilon(double epsilon, string name = "epsilon") => Require(epsilon is > 0 and < 1, name, epsilon, "positive and below 1");
+    internal static void RequireEpsilon(double epsilon, string name = "epsilon") => Require((float)epsilon is > 0 and < 1, name, epsilon, "positive and below 1, also as a single-precision number");
 }
 
 /// <summary>

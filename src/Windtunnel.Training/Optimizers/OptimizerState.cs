@@ -33,7 +33,7 @@ public sealed class OptimizerState(Backend backend) : IDisposable
         return tensor;
     }
 
-    /// <summary>A few numbers that the host keeps, exactly: two singles each hold the upper and the lower half of a double.</summary>
+    /// <summary>A few numbers that the host keeps, to 48 bits: two singles each hold the upper and the lower half of a double.</summary>
     public HostScalars NewScalars(int count, string name) => new(Backend, New(new Shape(2 * count), name));
 
     /// <summary>Working memory, zero at first, which no checkpoint keeps.</summary>

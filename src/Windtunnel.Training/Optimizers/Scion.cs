@@ -26,11 +26,11 @@ public sealed record ScionOptions(
     ScionBall Vectors = ScionBall.Sign, double VectorRadius = 0.2, double RestMomentum = 0.95, bool Constrained = false)
     : OptimizerOptions(LearningRate, WeightDecay)
 {
-    /// <summary>As tuned for 130M parameters in Wen et al. 2025: ten steps of Newton-Schulz, Signum for the rest, whose gradients alone are clipped.</summary>
+    /// <summary>As tuned for 130M parameters at ratio 1 in Wen et al. 2025: ten steps of Newton-Schulz, Signum for the rest, whose gradients alone are clipped.</summary>
     public static ScionOptions Study { get; } = new(
-        1.6e-2, 0.95, NewtonSchulz: new NewtonSchulzOptions(10, 1e-5), TableRadius: 0.1, VectorRadius: 0.1, RestMomentum: 0.98)
+        1.6e-2, 0.95, NewtonSchulz: new NewtonSchulzOptions(10, 1e-15), TableRadius: 0.2, VectorRadius: 0.2, RestMomentum: 0.95)
     {
-        ClipNorm = 2,
+        ClipNorm = 1,
         DecayOn = DecayScope.Linear,
     };
 
@@ -60,19 +60,20 @@ public sealed record ScionOptions(
             ClipNorm = ClipNorm,
             IsTensorWise = ball != ScionBall.Sign,
         };
-        return
-        [
-            new Rule("spectral", LearningRate * Radius, (state, group) => new OrthogonalDirection(
-                state, group, "scion", momentum, orthogonalize, Scale, splitHeads: false))
-            {
-                Takes = Matrices.Of(null),
-                WeightDecay = Constrained ? 1 / Radius : WeightDecay,
-                IsTensorWise = true,
-                IgnoresRateScale = true,
-            },
-            Ball(Tables, TableRadius) with { Takes = parameter => parameter.IsMatrix },
-            Ball(Vectors, VectorRadius),
-        ];
+        Rule spectral = new(
+            "spectral", LearningRate * Radius,
+            (state, group) => new OrthogonalDirection(state, group, "scion", momentum, orthogonalize, Scale, splitHeads: false))
+        {
+            Takes = Matrices.Of(null),
+            WeightDecay = Constrained ? 1 / Radius : WeightDecay,
+            IsTensorWise = true,
+            IgnoresRateScale = true,
+        };
+
+        // Where the rest shares one ball it is one group, clipped by one norm.
+        return Tables == Vectors && TableRadius == VectorRadius
+            ? [spectral, Ball(Tables, TableRadius)]
+            : [spectral, Ball(Tables, TableRadius) with { Takes = parameter => parameter.IsMatrix }, Ball(Vectors, VectorRadius)];
     }
 
     /// <inheritdoc/>

@@ -51,6 +51,8 @@ public sealed record SoapOptions(
         Require(Frequency >= 1, "frequency", Frequency, "at least 1");
         Require(BlockSize >= 0, "blockSize", BlockSize, "at least 0");
         Require(MaxDimension >= 1, "maxDimension", MaxDimension, "at least 1");
+        Require(Form != SoapForm.Original || !Caution, "caution", Caution, "false with form: original, whose decay follows the step");
+        Require(Form != SoapForm.Original || !CautiousDecay, "cautiousDecay", CautiousDecay, "false with form: original, whose decay follows the step");
         Require(MergedDimension >= 0, "mergedDimension", MergedDimension, "at least 0");
     }
 }

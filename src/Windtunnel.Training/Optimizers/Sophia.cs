@@ -128,8 +128,14 @@ internal sealed class SophiaDirection : Direction
             (float)_options.Beta1, _options.BiasCorrection ? Bias.Correction(_options.Beta1, step.Number) : 1, (float)_options.Gamma,
             (float)_options.Epsilon));
 
-    public void ObserveSquare(long targets) =>
-        _backend.LerpProduct(_hessian, _group.Grads, _group.Grads, (float)(1 - _options.Beta2), targets);
+    // An estimate that is not a number is none: only the step's own gradients were checked.
+    public void ObserveSquare(long targets)
+    {
+        if (double.IsFinite(_backend.SumOfSquares(_group.Grads)))
+        {
+            _backend.LerpProduct(_hessian, _group.Grads, _group.Grads, (float)(1 - _options.Beta2), targets);
+        }
+    }
 
     public void Shift(Philox random, double difference)
     {
@@ -147,8 +153,12 @@ internal sealed class SophiaDirection : Direction
     public void ObserveProduct(Philox random, double difference)
     {
         _backend.AddScaled(_gradient!, _gradient!, _group.Grads, -1);
-        _backend.FillNormal(_group.Values, random, _group.Offset);
-        _backend.LerpProduct(_hessian, _gradient!, _group.Values, (float)(1 - _options.Beta2), (float)(0.5 / difference));
+        if (double.IsFinite(_backend.SumOfSquares(_gradient!)))
+        {
+            _backend.FillNormal(_group.Values, random, _group.Offset);
+            _backend.LerpProduct(_hessian, _gradient!, _group.Values, (float)(1 - _options.Beta2), (float)(0.5 / difference));
+        }
+
         _backend.Add(_group.Values, _weights!, 1, accumulate: false);
     }
 

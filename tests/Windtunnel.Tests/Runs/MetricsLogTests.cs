@@ -54,6 +54,7 @@ public sealed class MetricsLogTests
             File.WriteAllBytes(path, whole[..length]);
             int complete = whole.AsSpan(0, length).Count((byte)'\n') + (length < whole.Length && whole[length] == '\n' ? 1 : 0);
             Assert.Equal(complete, MetricsLog.Read(path).Count());
+            Assert.Equal(whole.AsSpan(0, length).Count((byte)'\n'), MetricsLog.Last(path)?.At.Step ?? 0);
             using (MetricsLog log = new(path))
             {
                 log.Append(At(99), ("train/loss", 1));

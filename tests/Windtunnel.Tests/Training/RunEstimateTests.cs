@@ -23,6 +23,7 @@ public sealed class RunEstimateTests
             Training: new TrainingOptions(SequenceLength: 100, BatchSize: 3, EmaDecay: 0.9), Validation: new ValidationOptions(BatchSize: 5)),
         ["minicpm"] = new(Model: new MiniCpmOptions("200k"), Training: new TrainingOptions(SequenceLength: 64, BatchSize: 4)),
         ["muon"] = new(Model: new Gpt2Options("50k"), Optimizer: new MuonOptions(), Training: new TrainingOptions(SequenceLength: 32, BatchSize: 2)),
+        ["sophia at every step"] = new(Model: new Gpt2Options("50k"), Optimizer: new SophiaOptions(Interval: 1), Training: new TrainingOptions(SequenceLength: 32, BatchSize: 2)),
         ["a large vocabulary"] = new(
             Model: new LlamaOptions("20k", Vocabulary: 100_000), Training: new TrainingOptions(SequenceLength: 128, BatchSize: 4)),
     };

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Nodes;
 using Windtunnel.Models;
 using Windtunnel.Runs.Config;
+using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Training;
 using Windtunnel.Training.Optimizers;
 
@@ -25,6 +26,13 @@ public sealed class OptimizerOptionsTests
     [InlineData("optimizer.beta3: 0.5 must be at least beta1 and below 1", "ademamix", "beta3=0.5")]
     [InlineData("optimizer.interval: 0 must be at least 1", "sophia", "interval=0")]
     [InlineData("optimizer.gamma: -1 must be at least 0", "mars", "gamma=-1")]
+    [InlineData("optimizer.beta2: 0.99999999 must be at least 0 and below 1, also as a single-precision number", "adamw", "beta2=0.99999999")]
+    [InlineData("optimizer.epsilon: 1E-50 must be positive and below 1, also as a single-precision number", "adamw", "epsilon=1e-50")]
+    [InlineData("optimizer.weightDecay: 1000000 must be less: at decay: scheduled every step would take", "adamw", "weightDecay=1e6")]
+    [InlineData("optimizer.weightDecay: 0.1 must be less: at decay: decoupled every step would take 0.1 of the weights away", "adamw", "decay=decoupled")]
+    [InlineData("optimizer.roles: [] must be null for the hidden matrices, or name some", "muon", "roles=[]")]
+    [InlineData("optimizer.caution: true must be false with form: original", "soap", "preset=original; caution=true")]
+    [InlineData("optimizer.vectorDecay: -1 must be at least 0", "mars", "vectorDecay=-1")]
     [InlineData("optimizer.constrained: true must be false where", "scion", "constrained=true")]
     [InlineData("optimizer.caution: true must be false", "schedule-free", "caution=true")]
     [InlineData("optimizer.preset is \"tuned\"; adamw has the presets study, original", "adamw", "preset=tuned")]
@@ -32,7 +40,7 @@ public sealed class OptimizerOptionsTests
     [InlineData("optimizer.decay is \"never\"; expected one of scheduled, decoupled, corrected", "lion", "decay=never")]
     public void A_bad_setting_is_one_clear_line(string expected, string optimizer, string setting)
     {
-        ValidationException error = Assert.Throws<ValidationException>(() => Bind($"optimizer={optimizer}", $"optimizer.{setting}").Resolve(257));
+        ValidationException error = Assert.Throws<ValidationException>(() => Bind([$"optimizer={optimizer}", .. setting.Split("; ").Select(each => $"optimizer.{each}")]).Resolve(257));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
     }
@@ -72,6 +80,23 @@ public sealed class OptimizerOptionsTests
     {
         MuonOptions options = Assert.IsType<MuonOptions>(Bind("optimizer=muon", "optimizer.roles=[hidden, head]").Optimizer);
         Assert.Equal([ParameterRole.Hidden, ParameterRole.Head], options.Roles!);
+    }
+
+    [Fact]
+    public void Where_all_but_the_matrices_share_a_ball_scion_clips_them_by_one_norm()
+    {
+        using CpuBackend backend = new();
+        using OptimizerState state = new(backend);
+        Assert.Equal(["spectral", "signum"], ScionOptions.Study.Rules(state).Select(rule => rule.Name));
+        Assert.Equal(["spectral", "signum", "rms"], ScionOptions.Original.Rules(state).Select(rule => rule.Name));
+    }
+
+    [Fact]
+    public void A_preset_that_clips_by_itself_raises_a_doubt_unless_training_does_not()
+    {
+        Assert.Contains("clipped twice", Assert.Single(Bind("optimizer=muon", "optimizer.preset=study").Doubts), StringComparison.Ordinal);
+        Assert.Empty(Bind("optimizer=muon", "optimizer.preset=study", "training.clipNorm=0").Doubts);
+        Assert.Empty(Bind("optimizer=muon").Doubts);
     }
 
     private static RunConfig Bind(params string[] overrides) =>
