@@ -165,5 +165,5 @@ public sealed class HuggingFaceConfig
         return text.Length > 100 ? text[..100] + "..." : text;
     }
 
-    private InvalidDataException Bad(string name, string problem) => new($"{_path}: {(name.Length > 100 ? name[..100] + "..." : name)}: {problem}");
+    private InvalidDataException Bad(string name, string problem) => new($"{_path}: {(name.Length > 100 ? name[..100] + "..." : name).ReplaceLineEndings(" ")}: {problem.ReplaceLineEndings(" ")}");
 }

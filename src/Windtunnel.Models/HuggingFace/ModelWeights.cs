@@ -95,7 +95,7 @@ public static class ModelWeights
         TensorInfo info = file.Info(name);
         if (!info.Shape.SequenceEqual(shape))
         {
-            throw new InvalidDataException($"{file.Path}: {info.Name} has shape [{string.Join(", ", info.Shape)}]; the model needs [{string.Join(", ", shape)}]");
+            throw file.Bad($"{info.Name} has shape [{string.Join(", ", info.Shape)}]; the model needs [{string.Join(", ", shape)}]");
         }
     }
 

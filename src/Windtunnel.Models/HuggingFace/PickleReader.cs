@@ -316,7 +316,7 @@ internal ref struct PickleReader(string path, ReadOnlySpan<byte> pickle)
         return _pickle.Slice(_at - (int)bytes, (int)bytes);
     }
 
-    private readonly InvalidDataException Bad(string problem) => new($"{path}: the pickle in it {(problem.Length > 300 ? problem[..300] + "..." : problem)}");
+    private readonly InvalidDataException Bad(string problem) => new($"{path}: the pickle in it {(problem.Length > 300 ? problem[..300] + "..." : problem).ReplaceLineEndings(" ")}");
 
     private sealed record Global(string Name);
 

@@ -99,7 +99,7 @@ public sealed class PretrainedModel : IDisposable
         // Before a list of so many layers is made.
         if (Options.Dimensions.Layers > _tensors.Names.Count)
         {
-            throw new InvalidDataException($"{_tensors.Path}: holds {_tensors.Names.Count} tensors, too few for the {Options.Dimensions.Layers} layers of config.json");
+            throw _tensors.Bad($"holds {_tensors.Names.Count} tensors, too few for the {Options.Dimensions.Layers} layers of config.json");
         }
 
         HashSet<string> left = [.. _tensors.Names];
@@ -127,8 +127,7 @@ public sealed class PretrainedModel : IDisposable
         if (left.Count > 0)
         {
             string first = left.Order(StringComparer.Ordinal).First();
-            throw new InvalidDataException(
-                $"{_tensors.Path}: {_tensors.Info(first).Name} is no part of the {Options.Family} of {Options.Dimensions.Layers} layers that config.json describes");
+            throw _tensors.Bad($"{_tensors.Info(first).Name} is no part of the {Options.Family} of {Options.Dimensions.Layers} layers that config.json describes");
         }
     }
 
@@ -147,7 +146,7 @@ public sealed class PretrainedModel : IDisposable
 
         if (!isSame)
         {
-            throw new InvalidDataException($"{_tensors.Path}: {head.Name} differs from {embedding.Name}, to which tie_word_embeddings in config.json ties it");
+            throw _tensors.Bad($"{head.Name} differs from {embedding.Name}, to which tie_word_embeddings in config.json ties it");
         }
     }
 }

@@ -53,7 +53,7 @@ public abstract class TensorFile : IDisposable
 
     /// <summary>What is known of a tensor.</summary>
     /// <exception cref="InvalidDataException">There is no such tensor.</exception>
-    public TensorInfo Info(string name) => Find(name) ?? throw new InvalidDataException($"{Path}: has no tensor {name}");
+    public TensorInfo Info(string name) => Find(name) ?? throw Bad($"has no tensor {name}");
 
     /// <summary>Reads the bytes of a tensor as they stand.</summary>
     /// <param name="name">The tensor.</param>
@@ -89,7 +89,8 @@ public abstract class TensorFile : IDisposable
     /// <summary>Whether all elements of a tensor have to be read at once.</summary>
     internal virtual bool IsScattered(TensorInfo info) => false;
 
-    private protected InvalidDataException Bad(string problem) => new($"{Path}: {(problem.Length > 300 ? problem[..300] + "..." : problem)}");
+    /// <summary>An error of one line, whatever the names in the file.</summary>
+    internal InvalidDataException Bad(string problem) => new($"{Path}: {(problem.Length > 300 ? problem[..300] + "..." : problem).ReplaceLineEndings(" ")}");
 
     private void ReadNumbers<T>(string name, Span<T> destination)
         where T : unmanaged, INumberBase<T>

@@ -155,5 +155,5 @@ internal sealed class ZipDirectory
 
     private static long Int64(byte[] bytes, int at) => BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan(at));
 
-    private InvalidDataException Bad(string problem) => new($"{_file.Path}: not a zip archive that can be read: {problem}");
+    private InvalidDataException Bad(string problem) => new($"{_file.Path}: not a zip archive that can be read: {problem.ReplaceLineEndings(" ")}");
 }

@@ -10,11 +10,14 @@ internal sealed class AddedTokenMatcher
     /// <summary>The most characters of an added token, which bounds the time for each byte of text.</summary>
     public const int LengthMax = 256;
 
+    private const int NodesMax = 1 << 20;
+
     private readonly Dictionary<(int Node, byte Next), int> _next = [];
     private readonly List<AddedToken?> _tokenAt = [null];
     private readonly bool[] _begins = new bool[256];
 
     /// <param name="tokens">The tokens, and the bytes that each is looked for by.</param>
+    /// <exception cref="InvalidDataException">Together they are too long.</exception>
     public AddedTokenMatcher(IEnumerable<(AddedToken Token, byte[] Bytes)> tokens)
     {
         foreach ((AddedToken token, byte[] bytes) in tokens.Where(token => token.Bytes.Length > 0))
@@ -26,6 +29,7 @@ internal sealed class AddedTokenMatcher
                 if (!_next.TryGetValue((node, b), out int next))
                 {
                     next = _tokenAt.Count;
+                    TokenizerJson.Check(next < NodesMax, $"added_tokens that are not special have more than {NodesMax} bytes together");
                     _tokenAt.Add(null);
                     _next.Add((node, b), next);
                 }

@@ -120,7 +120,7 @@ public sealed class BpeTokenizer : Tokenizer
         }
 
         _symbols = byteLevel ? new ByteSymbols(ByteIds(ids, b => ByteAlphabet.Spell([b]))) : Characters(definition, ids);
-        _merges = MergesOf(definition, ids);
+        _merges = MergesOf(definition, ids, SpecialTokens);
         _wholes = definition.IgnoreMerges ? WholesOf(ids, byteLevel) : null;
         _cutsBeforeSpaceMarks = !byteLevel && !definition.IgnoreMerges && ids.ContainsKey("▁") && _merges.Values.All(merge => !HasInnerSpaceMark(definition.Vocabulary[merge.Id]));
 
@@ -318,14 +318,21 @@ public sealed class BpeTokenizer : Tokenizer
         return wholes;
     }
 
-    private static Dictionary<long, (int Rank, int Id)> MergesOf(TokenizerDefinition definition, Dictionary<string, int> ids)
+    // No text becomes a special token, and so what would make one from text is left out.
+    private static Dictionary<long, (int Rank, int Id)> MergesOf(TokenizerDefinition definition, Dictionary<string, int> ids, IReadOnlyDictionary<string, int> specialTokens)
     {
         Dictionary<long, (int Rank, int Id)> merges = new(definition.Merges.Count);
         foreach ((int rank, (int left, int right)) in definition.Merges.Index())
         {
             string token = definition.Vocabulary[left] + definition.Vocabulary[right];
-            TokenizerJson.Check(ids.TryGetValue(token, out int id), $"model.merges[{rank}] makes '{token}', which is a special token or none");
-            merges.TryAdd(Pair(left, right), (rank, id));
+            if (ids.TryGetValue(token, out int id))
+            {
+                merges.TryAdd(Pair(left, right), (rank, id));
+            }
+            else
+            {
+                TokenizerJson.Check(specialTokens.ContainsKey(token), $"model.merges[{rank}] makes '{token}', which is no token");
+            }
         }
 
         return merges;

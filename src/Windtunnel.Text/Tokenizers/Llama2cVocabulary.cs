@@ -25,7 +25,7 @@ internal static class Llama2cVocabulary
         }
 
         TokenizerJson.Check(pieces.Count > s_first.Length, "has no pieces");
-        return TokenizerDefinition.SentencePiece(pieces, byteFallback: true, prefixSpace: true, extraSpaces: true, beginId: 1);
+        return TokenizerDefinition.SentencePiece(pieces, byteFallback: true, prefixSpace: true, extraSpaces: true, characters: [], beginId: 1);
     }
 
     private static ScoredPiece Kinded(ScoredPiece piece, int id)

@@ -30,15 +30,14 @@ internal static class SentencePieceModel
                 case 3:
                     normalizer = reader.Message();
                     break;
-                case 5 when ReadNormalizer(reader.Message()).Characters:
+                case 5 when ReadNormalizer(reader.Message()).Characters.Length > 0:
                     throw new InvalidDataException("denormalizer_spec.precompiled_charsmap is not supported");
             }
         }
 
         TokenizerJson.Check(pieces.Count > 0, "has no pieces");
         (bool byteFallback, int begin, int end) = ReadTrainer(trainer);
-        (bool prefixSpace, bool extraSpaces, bool spaceMarks, bool characters) = ReadNormalizer(normalizer);
-        TokenizerJson.Check(!characters, "normalizer_spec.precompiled_charsmap is not supported: only the identity normalizer is");
+        (bool prefixSpace, bool extraSpaces, bool spaceMarks, byte[] characters) = ReadNormalizer(normalizer);
         TokenizerJson.Check(spaceMarks, "normalizer_spec.escape_whitespaces false is not supported");
         TokenizerJson.Check(
             !prefixSpace || pieces.FindIndex(piece => piece.Kind == PieceKind.UserDefined) is -1,
@@ -46,7 +45,7 @@ internal static class SentencePieceModel
         TokenizerJson.Check(
             end >= 0 && end < pieces.Count && pieces[end].Kind == PieceKind.Control, "trainer_spec.eos_id is no control piece, which the end of a document needs");
         TokenizerJson.Check(begin < pieces.Count && (begin < 0 || pieces[begin].Kind == PieceKind.Control), "trainer_spec.bos_id is no control piece");
-        return TokenizerDefinition.SentencePiece(pieces, byteFallback, prefixSpace, extraSpaces, begin);
+        return TokenizerDefinition.SentencePiece(pieces, byteFallback, prefixSpace, extraSpaces, characters, begin);
     }
 
     /// <summary>A piece's text, which must be valid UTF-8 and not too long, and its score, which must be a number.</summary>
@@ -114,15 +113,16 @@ internal static class SentencePieceModel
         return (byteFallback, begin, end);
     }
 
-    private static (bool PrefixSpace, bool ExtraSpaces, bool SpaceMarks, bool Characters) ReadNormalizer(ReadOnlySpan<byte> message)
+    private static (bool PrefixSpace, bool ExtraSpaces, bool SpaceMarks, byte[] Characters) ReadNormalizer(ReadOnlySpan<byte> message)
     {
-        bool prefixSpace = true, extraSpaces = false, spaceMarks = true, characters = false;
+        bool prefixSpace = true, extraSpaces = false, spaceMarks = true;
+        byte[] characters = [];
         for (ProtobufReader reader = new(message); reader.Read();)
         {
             switch (reader.Field)
             {
                 case 2:
-                    characters = reader.Message().Length > 0;
+                    characters = reader.Message().ToArray();
                     break;
                 case 3:
                     prefixSpace = reader.Flag();

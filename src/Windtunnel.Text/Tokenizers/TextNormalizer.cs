@@ -71,9 +71,15 @@ internal abstract class TextNormalizer
                 TokenizerJson.CheckNames(json, path, "type");
                 steps.Add(new CharacterNormalizer(12, text => UnicodeForms.Normalize(text, compatibility: type[2] == 'K', compose: type[^1] == 'C')));
                 break;
+            case "Precompiled":
+                TokenizerJson.CheckNames(json, path, "type", "precompiled_charsmap");
+                steps.Add(TokenizerJson.Property(json, "precompiled_charsmap") is { ValueKind: JsonValueKind.String } text && text.TryGetBytesFromBase64(out byte[]? map)
+                    ? new PrecompiledNormalizer(map)
+                    : throw new InvalidDataException($"{path}.precompiled_charsmap is not Base64"));
+                break;
             default:
                 throw new InvalidDataException(
-                    $"{path}.type {type} is not supported: only Sequence, Prepend, Replace, Strip, Lowercase, NFC, NFD, NFKC and NFKD are");
+                    $"{path}.type {type} is not supported: only Sequence, Prepend, Replace, Strip, Lowercase, Precompiled, NFC, NFD, NFKC and NFKD are");
         }
     }
 

@@ -7,12 +7,13 @@ using System.Text.RegularExpressions;
 namespace Windtunnel.Text.Tokenizers;
 
 /// <summary>
-/// A <c>{"String": ..}</c> or <c>{"Regex": ..}</c> of a tokenizer.json. Regular expressions match in linear time, and only those are
+/// A <c>{"String": ..}</c> or <c>{"Regex": ..}</c> of a tokenizer.json. Regular expressions match without going back, and only those are
 /// taken that mean the same in .NET and in Oniguruma, which reads them elsewhere; the ending |\s+(?!\S)|\s+ of GPT-2 and its kind is done by hand.
 /// </summary>
 internal sealed class TextPattern
 {
     private const int LengthMax = 1000;
+    private const int RepeatsMax = 64;
     private const string WhiteSpaceTail = @"|\s+(?!\S)|\s+";
     private const string Run = "run";
 
@@ -197,7 +198,7 @@ internal sealed class TextPattern
         }
 
         repeats *= Math.Max(1, count);
-        return repeats <= LengthMax;
+        return repeats <= RepeatsMax;
     }
 
     private static InvalidDataException Unsupported(string regex, string problem) => new($"the expression {regex} is not supported: {problem}");

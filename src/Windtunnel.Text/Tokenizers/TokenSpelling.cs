@@ -11,64 +11,35 @@ namespace Windtunnel.Text.Tokenizers;
 internal sealed class TokenSpelling
 {
     private readonly List<(string From, string To)> _replacements = [];
-    private readonly bool _byteFallback;
+    private bool _byteFallback;
+    private bool _isFused;
 
     /// <exception cref="InvalidDataException">A part of the section is not supported.</exception>
     public TokenSpelling(JsonElement json)
     {
-        TokenizerJson.Check(json.ValueKind == JsonValueKind.Object, "decoder null is not supported: it puts spaces between tokens");
+        TokenizerJson.Check(json.ValueKind == JsonValueKind.Object, "null is not supported: it puts spaces between tokens");
         string type = TokenizerJson.Text(json, "type");
-        JsonElement[] parts = type == "Sequence" ? [.. TokenizerJson.Property(json, "decoders").EnumerateArray()] : [json];
-        TokenizerJson.Check(parts.Length is > 0 and <= 16, "decoder has no parts or more than 16");
-        TokenizerJson.Check(type != "Sequence" || json.EnumerateObject().Count() == 2, "decoder has a setting that is not supported");
-        bool fused = false;
-        for (int i = 0; i < parts.Length; i++)
+        switch (type)
         {
-            string path = type == "Sequence" ? $"decoder.decoders[{i}]" : "decoder";
-            string part = TokenizerJson.Text(parts[i], "type");
-            bool known = part switch
-            {
-                "ByteLevel" => parts.Length == 1,
-                "Metaspace" => parts.Length == 1,
-                "Replace" => !fused && !_byteFallback,
-                "ByteFallback" => !fused && !_byteFallback,
-                "Fuse" => true,
-                "Strip" => fused && !HasPrefixSpace,
-                _ => false,
-            };
-            TokenizerJson.Check(known, $"{path}.type {part} is not supported{(part is "Replace" or "ByteFallback" or "Strip" or "ByteLevel" or "Metaspace" ? " there" : "")}: only ByteLevel, Metaspace, and sequences of Replace, ByteFallback, Fuse and Strip are");
-            TokenizerJson.CheckNames(parts[i], path, ["type", .. part switch
-            {
-                "ByteLevel" => ["add_prefix_space", "trim_offsets", "use_regex"],
-                "Metaspace" => ["replacement", "prepend_scheme", "add_prefix_space", "split"],
-                "Replace" => ["pattern", "content"],
-                "Strip" => ["content", "start", "stop"],
-                _ => Array.Empty<string>(),
-            }]);
-            switch (part)
-            {
-                case "ByteLevel":
-                    IsByteLevel = true;
-                    break;
-                case "Metaspace":
-                    _replacements.Add((TokenizerJson.Text(parts[i], "replacement"), " "));
-                    HasPrefixSpace = Metaspace.SchemeOf(parts[i], path) != "never";
-                    break;
-                case "Replace":
-                    string from = TokenizerJson.Text(TokenizerJson.Property(parts[i], "pattern"), "String"), to = TokenizerJson.Text(parts[i], "content");
-                    TokenizerJson.Check(from.Length > 0 && to.Length <= 4, $"{path} replaces nothing, or by too long a text");
-                    _replacements.Add((from, to));
-                    break;
-                case "ByteFallback":
-                    _byteFallback = true;
-                    break;
-                case "Fuse":
-                    fused = true;
-                    break;
-                case "Strip":
-                    HasPrefixSpace = IsStripOfOneSpace(parts[i]);
-                    break;
-            }
+            case "ByteLevel":
+                TokenizerJson.CheckNames(json, "decoder", "type", "add_prefix_space", "trim_offsets", "use_regex");
+                IsByteLevel = true;
+                break;
+            case "Metaspace":
+                TokenizerJson.CheckNames(json, "decoder", "type", "replacement", "prepend_scheme", "add_prefix_space", "split");
+                Replace(TokenizerJson.Text(json, "replacement"), " ", "decoder");
+                HasPrefixSpace = Metaspace.SchemeOf(json, "decoder") != "never";
+                break;
+            case "Sequence":
+                TokenizerJson.CheckNames(json, "decoder", "type", "decoders");
+                foreach ((int index, JsonElement part) in TokenizerJson.Property(json, "decoders").EnumerateArray().Index())
+                {
+                    Add(part, $"decoder.decoders[{index}]");
+                }
+
+                break;
+            default:
+                throw new InvalidDataException($"decoder.type {type} is not supported: only ByteLevel, Metaspace and Sequence are");
         }
     }
 
@@ -76,7 +47,7 @@ internal sealed class TokenSpelling
     public bool IsByteLevel { get; }
 
     /// <summary>Whether a space at the beginning of the text is dropped.</summary>
-    public bool HasPrefixSpace { get; }
+    public bool HasPrefixSpace { get; private set; }
 
     /// <summary>The bytes that a token stands for.</summary>
     /// <exception cref="InvalidDataException">It is not spelled in the byte-level alphabet.</exception>
@@ -113,6 +84,39 @@ internal sealed class TokenSpelling
     public static byte? ByteOf(string spelling) =>
         spelling.Length == 6 && spelling.StartsWith("<0x", StringComparison.Ordinal) && spelling[5] == '>'
         && byte.TryParse(spelling.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, null, out byte b) ? b : null;
+
+    /// <summary>Adds a part of a sequence. What is done to each token has to come before tokens are fused, and stripping after it.</summary>
+    private void Add(JsonElement json, string path)
+    {
+        string type = TokenizerJson.Text(json, "type");
+        switch (type)
+        {
+            case "Replace" when !_byteFallback && !_isFused:
+                TokenizerJson.CheckNames(json, path, "type", "pattern", "content");
+                Replace(TokenizerJson.Text(TokenizerJson.Property(json, "pattern"), "String"), TokenizerJson.Text(json, "content"), path);
+                break;
+            case "ByteFallback" when !_isFused:
+                TokenizerJson.CheckNames(json, path, "type");
+                _byteFallback = true;
+                break;
+            case "Fuse":
+                TokenizerJson.CheckNames(json, path, "type");
+                _isFused = true;
+                break;
+            case "Strip" when _isFused && !HasPrefixSpace:
+                TokenizerJson.CheckNames(json, path, "type", "content", "start", "stop");
+                HasPrefixSpace = IsStripOfOneSpace(json);
+                break;
+            default:
+                throw new InvalidDataException($"{path}.type {type} is not supported there: only Replace, ByteFallback, Fuse and then Strip are, in this order");
+        }
+    }
+
+    private void Replace(string from, string to, string path)
+    {
+        TokenizerJson.Check(_replacements.Count < 16 && from.Length > 0 && to.Length <= 4, $"{path} replaces nothing, or by too long a text");
+        _replacements.Add((from, to));
+    }
 
     private static bool IsStripOfOneSpace(JsonElement json)
     {

@@ -58,13 +58,15 @@ internal sealed record TokenizerDefinition(
     /// <param name="byteFallback">Whether characters without a piece are spelled in byte pieces.</param>
     /// <param name="prefixSpace">Whether a space is put in front of text.</param>
     /// <param name="extraSpaces">Whether spaces stay at the ends of text, and runs of them as they are.</param>
+    /// <param name="characters">The precompiled_charsmap, empty where there is none.</param>
     /// <param name="beginId">The control piece that begins every text, or -1.</param>
     /// <exception cref="InvalidDataException">The pieces cannot be written as merges.</exception>
-    public static TokenizerDefinition SentencePiece(IReadOnlyList<ScoredPiece> pieces, bool byteFallback, bool prefixSpace, bool extraSpaces, int beginId)
+    public static TokenizerDefinition SentencePiece(IReadOnlyList<ScoredPiece> pieces, bool byteFallback, bool prefixSpace, bool extraSpaces, byte[] characters, int beginId)
     {
         string? begin = beginId >= 0 ? JsonSerializer.Serialize(pieces[beginId].Text) : null;
         string[] normalizers =
         [
+            .. characters.Length > 0 ? [$$"""{"type":"Precompiled","precompiled_charsmap":"{{Convert.ToBase64String(characters)}}"}"""] : Array.Empty<string>(),
             .. extraSpaces ? Array.Empty<string>() :
             [
                 """{"type":"Replace","pattern":{"Regex":"\\A +| +\\z"},"content":""}""",

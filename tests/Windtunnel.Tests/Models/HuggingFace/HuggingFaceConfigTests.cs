@@ -77,6 +77,7 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData("layer_types", """["full_attention","sliding_attention"]""", "layer_types")]
     [InlineData("rope_interleaved", "true", "rope_interleaved: true")]
     [InlineData("quantization_config", """{"bits":4}""", """quantization_config: {"bits":4} is not known here; remove the field""")]
+    [InlineData("scaled\nattention", "true", "scaled attention: true is not known here")]
     [InlineData("num_hidden_layers", "null", "num_hidden_layers: missing")]
     [InlineData("num_hidden_layers", "2.5", "num_hidden_layers: 2.5 is no whole number")]
     [InlineData("num_hidden_layers", "0", "model.layers: 0")]

@@ -6,12 +6,13 @@ using Windtunnel.Text.Tokenizers;
 namespace Windtunnel.Tests.Text.Tokenizers;
 
 /// <summary>
-/// Damaged and malicious tokenizer files give an InvalidDataException of one line that names the file, soon and without much memory,
-/// or a tokenizer that works. WINDTUNNEL_SOAK=1 tries 200,000 of them instead of 3,000, and times each.
+/// Damaged and malicious tokenizer files give an InvalidDataException of one line that names the file, within a second and without much
+/// memory, or a tokenizer that works. WINDTUNNEL_SOAK=1 tries 200,000 of them instead of 3,000.
 /// </summary>
 public sealed class HostileTokenizerTests : IDisposable
 {
     private const long BytesMax = 256L << 20;
+    private const double SecondsMax = 1;
     private const string Text = "The cat's  1234 mats\n\taé😀▁ <s></s> sat. ";
 
     private static readonly bool s_soak = Environment.GetEnvironmentVariable("WINDTUNNEL_SOAK") == "1";
@@ -32,28 +33,15 @@ public sealed class HostileTokenizerTests : IDisposable
         {
             byte[] mutated = Mutate(valid, random);
             File.WriteAllBytes(path, mutated);
-            long allocated = GC.GetAllocatedBytesForCurrentThread(), start = Stopwatch.GetTimestamp();
-            try
+            (bool isRefused, TimeSpan time) = Try(loaded, name, mutated);
+            for (int again = 0; again < 4 && time.TotalSeconds > SecondsMax; again++)
             {
-                Tokenizer tokenizer = Tokenizer.Load(loaded);
-                int[] ids = tokenizer.Encode(Text);
-                Assert.All(ids, id => Assert.InRange(id, 0, tokenizer.VocabularySize - 1));
-                tokenizer.DecodeText(ids);
-            }
-            catch (InvalidDataException e)
-            {
-                Assert.Contains(_folder.Path, e.Message);
-                Assert.DoesNotContain('\n', e.Message);
-                refused++;
-            }
-            catch (Exception e) when (e is not Xunit.Sdk.IAssertionException)
-            {
-                File.WriteAllBytes(Path.Combine(Path.GetTempPath(), "mutated-" + name), mutated);
-                throw new InvalidOperationException($"{name}, mutation {i}: {e.Message}", e);
+                // Other work on the machine only ever adds time.
+                time = TimeSpan.FromTicks(Math.Min(time.Ticks, Try(loaded, name, mutated).Time.Ticks));
             }
 
-            Assert.True(GC.GetAllocatedBytesForCurrentThread() - allocated < BytesMax, $"mutation {i} takes too much memory");
-            Assert.True(Stopwatch.GetElapsedTime(start).TotalSeconds < (s_soak ? 1 : 60), $"mutation {i} takes {Stopwatch.GetElapsedTime(start)}");
+            Assert.True(time.TotalSeconds < SecondsMax, $"mutation {i} takes {time}");
+            refused += isRefused ? 1 : 0;
         }
 
         Assert.InRange(refused, mutations / 10, mutations);
@@ -82,6 +70,33 @@ public sealed class HostileTokenizerTests : IDisposable
         Assert.Contains("tokenizer.model", Assert.Throws<InvalidDataException>(() => Tokenizer.Load(_folder.Path)).Message);
 
     public void Dispose() => _folder.Dispose();
+
+    private (bool IsRefused, TimeSpan Time) Try(string path, string name, byte[] mutated)
+    {
+        bool isRefused = false;
+        long allocated = GC.GetAllocatedBytesForCurrentThread(), start = Stopwatch.GetTimestamp();
+        try
+        {
+            Tokenizer tokenizer = Tokenizer.Load(path);
+            int[] ids = tokenizer.Encode(Text);
+            Assert.All(ids, id => Assert.InRange(id, 0, tokenizer.VocabularySize - 1));
+            tokenizer.DecodeText(ids);
+        }
+        catch (InvalidDataException e)
+        {
+            Assert.Contains(_folder.Path, e.Message);
+            Assert.DoesNotContain('\n', e.Message);
+            isRefused = true;
+        }
+        catch (Exception e) when (e is not Xunit.Sdk.IAssertionException)
+        {
+            throw new InvalidOperationException($"{name}: {e.Message} from {Convert.ToBase64String(mutated)}", e);
+        }
+
+        TimeSpan time = Stopwatch.GetElapsedTime(start);
+        Assert.True(GC.GetAllocatedBytesForCurrentThread() - allocated < BytesMax, "takes too much memory");
+        return (isRefused, time);
+    }
 
     private void Refused(string content, string name, string message)
     {

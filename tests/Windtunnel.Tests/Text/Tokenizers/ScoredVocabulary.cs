@@ -52,7 +52,9 @@ internal sealed class ScoredVocabulary
         }
 
         Message(file, 2, [0x18, (byte)modelType, 0x98, 0x02, (byte)(byteFallback ? 1 : 0)]);
-        Message(file, 3, [0x12, (byte)(characters?.Length ?? 0), .. characters ?? [], 0x18, (byte)(prefixSpace ? 1 : 0), 0x20, (byte)(removesExtraSpaces ? 1 : 0), 0x28, 1]);
+        List<byte> normalizer = [];
+        Message(normalizer, 2, characters ?? []);
+        Message(file, 3, [.. normalizer, 0x18, (byte)(prefixSpace ? 1 : 0), 0x20, (byte)(removesExtraSpaces ? 1 : 0), 0x28, 1]);
         return [.. file];
     }
 
@@ -96,6 +98,56 @@ internal sealed class ScoredVocabulary
 
             symbols[best] += symbols[best + 1];
             symbols.RemoveAt(best + 1);
+        }
+    }
+
+    /// <summary>A precompiled_charsmap: the plainest double array that holds some replacements.</summary>
+    public static byte[] CharacterMap((string From, string To)[] replacements)
+    {
+        SortedDictionary<int, uint> units = new() { [0] = 0 };
+        List<byte> texts = [];
+        Place(0, [.. replacements.Select(pair => (Encoding.UTF8.GetBytes(pair.From), Text(pair.To)))], 0);
+        uint[] all = new uint[(units.Keys.Max() | 0xFF) + 1];
+        foreach ((int at, uint unit) in units)
+        {
+            all[at] = unit;
+        }
+
+        return [.. BitConverter.GetBytes(all.Length * 4), .. all.SelectMany(BitConverter.GetBytes), .. texts];
+
+        int Text(string text)
+        {
+            int at = texts.Count;
+            texts.AddRange([.. Encoding.UTF8.GetBytes(text), 0]);
+            return at;
+        }
+
+        // Gives a node an offset under which its children, and the value at 0, find free places.
+        void Place(int node, (byte[] Key, int Value)[] keys, int depth)
+        {
+            (byte Label, (byte[] Key, int Value)[] Keys)[] children = [.. keys.Where(key => key.Key.Length > depth).GroupBy(key => key.Key[depth]).Select(group => (group.Key, group.ToArray()))];
+            (byte[], int Value)[] ends = [.. keys.Where(key => key.Key.Length == depth)];
+            int offset = 1;
+            while ((ends.Length > 0 && units.ContainsKey(node ^ offset)) || children.Any(child => units.ContainsKey(node ^ offset ^ child.Label)))
+            {
+                offset++;
+            }
+
+            units[node] |= ((uint)offset << 10) | (ends.Length > 0 ? 0x100u : 0);
+            if (ends.Length > 0)
+            {
+                units[node ^ offset] = (uint)ends[0].Value | 0x80000000;
+            }
+
+            foreach ((byte label, _) in children)
+            {
+                units[node ^ offset ^ label] = label;
+            }
+
+            foreach ((byte label, (byte[], int)[] below) in children)
+            {
+                Place(node ^ offset ^ label, below, depth + 1);
+            }
         }
     }
 

@@ -57,6 +57,18 @@ public sealed class SentencePieceTests : IDisposable
     }
 
     [Fact]
+    public void A_model_may_map_characters_before_anything_else()
+    {
+        byte[] map = ScoredVocabulary.CharacterMap([("\t", " "), ("\uFB01", "fi"), ("e\u0301", "é"), ("e\u0301\u0302", "ê"), ("\u00AD", "")]);
+        Tokenizer tokenizer = Load("tokenizer.model", new ScoredVocabulary(["▁f", "fi", "▁", "f", "i", "é", "ê", "e"]).Model(characters: map));
+        foreach (Tokenizer each in (Tokenizer[])[tokenizer, Save(tokenizer)])
+        {
+            Assert.Equal("fi é ê e\u0302 \u0301fif", each.DecodeText(each.Encode("\uFB01\te\u0301 e\u0301\u0302 \u00ADe\u0302 \u0301\uFB01f")));
+            Assert.Equal([259, 263], each.Encode("\uFB01"));
+        }
+    }
+
+    [Fact]
     public void User_defined_pieces_are_found_before_any_merge()
     {
         ScoredVocabulary vocabulary = new(["▁a", "▁", "a", "b"]);
@@ -73,7 +85,7 @@ public sealed class SentencePieceTests : IDisposable
         ScoredVocabulary vocabulary = new(["ab", "▁", "a", "b"]);
         Refused("trainer_spec.model_type unigram", vocabulary.Model(modelType: 1));
         Refused("trainer_spec.model_type word", vocabulary.Model(modelType: 3));
-        Refused("precompiled_charsmap", vocabulary.Model(characters: [1, 2]));
+        Refused("precompiled_charsmap is damaged", vocabulary.Model(characters: [1, 2]));
         Refused("no pieces", []);
         Refused("ends within", vocabulary.Model()[..^1]);
 

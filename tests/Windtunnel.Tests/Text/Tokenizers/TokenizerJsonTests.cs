@@ -34,6 +34,14 @@ public sealed class TokenizerJsonTests : IDisposable
     }
 
     [Fact]
+    public void The_bytes_of_a_trained_tokenizer_never_change()
+    {
+        // Datasets and checkpoints of earlier versions know their tokenizer by this.
+        Assert.Equal("590b832b271072ad8f8ddf6ccb83c73a9a8be70c642d18adebe25a8d1ae51bd0", Convert.ToHexStringLower(new BytesTokenizer().Sha256));
+        Assert.Equal("f9412b41df828571d221f3efe830fbef3c33e664393cfe7628d78df1063bbab0", Convert.ToHexStringLower(new BpeTokenizerOptions(300, SpecialTokens: ["<|user|>"]).Train(["the cat and the hat and the bat that sat"]).Sha256));
+    }
+
+    [Fact]
     public void Saving_replaces_the_file_and_leaves_nothing_beside_it()
     {
         string path = _folder.Write("tokenizer.json", new string('x', 1 << 20));
@@ -77,7 +85,6 @@ public sealed class TokenizerJsonTests : IDisposable
         Refused("added_tokens[0]", json => json["added_tokens"]![0]!["content"] = "the");
         Refused("there twice", json => json["added_tokens"]![0]!["content"] = "<|absent|>");
         Refused("at most 65536", json => json["added_tokens"] = new JsonArray([.. Enumerable.Range(0, 65537).Select(i => JsonValue.Create(i))]));
-        Refused("model.merges[0] makes", json => json["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 256, ["content"] = Spelling(json, 256), ["special"] = true }));
         Refused("model.type Unigram", json => json["model"]!["type"] = "Unigram");
         Refused("post_processor.type RobertaProcessing", json => json["post_processor"] = JsonNode.Parse("""{"type":"RobertaProcessing"}"""));
         Refused("decoder.type WordPiece", json => json["decoder"] = JsonNode.Parse("""{"type":"WordPiece"}"""));
@@ -132,8 +139,6 @@ public sealed class TokenizerJsonTests : IDisposable
         string path = _folder.Write("changed.json", json.ToJsonString());
         Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Tokenizer.Load(path)).Message);
     }
-
-    private static string Spelling(JsonNode json, int id) => json["model"]!["vocab"]!.AsObject().First(token => (int)token.Value! == id).Key;
 
     private JsonNode Saved(Tokenizer tokenizer)
     {

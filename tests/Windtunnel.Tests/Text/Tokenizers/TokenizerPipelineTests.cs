@@ -198,6 +198,15 @@ public sealed class TokenizerPipelineTests : IDisposable
     }
 
     [Fact]
+    public void A_merge_that_makes_a_special_token_is_not_done()
+    {
+        Assert.Equal("qr", Show(Load(_ => { }), "qr"));
+        Tokenizer tokenizer = Load(json => json["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 256, ["content"] = "qr", ["special"] = true }));
+        Assert.Equal("q|r", Show(tokenizer, "qr"));
+        Assert.Equal(256, tokenizer.SpecialTokens["qr"]);
+    }
+
+    [Fact]
     public void Merges_may_be_written_in_pairs()
     {
         Tokenizer words = Load(_ => { });
