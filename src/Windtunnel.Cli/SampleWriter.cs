@@ -16,9 +16,9 @@ internal static class SampleWriter
     /// <returns>How many tokens were drawn.</returns>
     public static int Continue(TextWriter output, Sampler sampler, Tokenizer tokenizer, string prompt, SamplingOptions options, ulong stream = 0)
     {
-        TokenDecoder decoder = new(tokenizer);
+        TokenDecoder decoder = new(tokenizer, atStart: prompt.Length == 0);
         int tokens = 0;
-        foreach (int id in sampler.Generate([tokenizer.EndOfTextId, .. tokenizer.Encode(prompt)], options, tokenizer.EndOfTextId, stream))
+        foreach (int id in sampler.Generate([tokenizer.BeginningOfTextId ?? tokenizer.EndOfTextId, .. tokenizer.Encode(prompt)], options, tokenizer.EndOfTextId, stream))
         {
             output.Write(Printable(decoder.Append(id)));
             output.Flush();

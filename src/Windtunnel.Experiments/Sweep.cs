@@ -247,5 +247,5 @@ public sealed class Cell
     }
 
     // The length is not known yet: a schedule that counts steps must not be held against the default one.
-    private static RunConfig Resolved(RunConfig config) => config with { Model = config.Model.Resolve(config.Data.Tokenizer.VocabularySizeMax(), config.Training.SequenceLength) };
+    private static RunConfig Resolved(RunConfig config) => config.ResolveModel(config.Data.Tokenizer.VocabularySizeMax());
 }

@@ -1,5 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Windtunnel.Models.HuggingFace;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Autograd;
 using Windtunnel.Tensors.Backends;
@@ -18,12 +20,13 @@ public sealed class Gpt2 : Model
     private readonly Weight _tokens, _positions, _finalGain, _finalBias;
     private readonly Block[] _blocks;
     private readonly float _epsilon;
+    private readonly bool _inverseLayerScale;
 
     internal Gpt2(Gpt2Options options, Backend backend, bool gradients)
         : base(options, backend)
     {
         (int layers, int width, int feedForward) = (Dimensions.Layers, Dimensions.Width, Dimensions.FeedForward);
-        _epsilon = options.Epsilon;
+        (_epsilon, _inverseLayerScale) = (options.Epsilon, options.InverseLayerScale);
         _tokens = Parameters.Matrix("transformer.wte.weight", ParameterRole.Embedding, Dimensions.Vocabulary, width, Deviation);
         _positions = Parameters.Matrix("transformer.wpe.weight", ParameterRole.Embedding, Dimensions.Context, width, Deviation);
 
@@ -70,7 +73,7 @@ public sealed class Gpt2 : Model
             Block block = _blocks[i];
             Tensor normed = tape.LayerNorm(x, block.Gain1, block.Bias1, _epsilon);
             Tensor qkv = tape.Linear(normed, block.Qkv, block.QkvBias);                                 // [B, T, 3 H K]
-            Tensor mixed = Attend(tape, qkv, heads, cache, i);                                          // [B, T, H K]
+            Tensor mixed = Attend(tape, qkv, heads, cache, i, _inverseLayerScale ? 1f / (i + 1) : 1);    // [B, T, H K]
             Tensor attended = tape.Linear(mixed, block.Output, block.OutputBias);                       // [B, T, D]
             x = tape.Residual(x, attended);
 
@@ -100,9 +103,10 @@ public sealed class Gpt2 : Model
 /// <param name="Vocabulary">The tokenizer's when null.</param>
 /// <param name="Context">The training sequence length when null.</param>
 /// <param name="Epsilon">Added to the variance in LayerNorm.</param>
+/// <param name="InverseLayerScale">Whether the attention scores of block i, from 0, are divided by i + 1.</param>
 public sealed record Gpt2Options(
     string Size = "1m", int? Layers = null, int? Width = null, int? Heads = null, int? FeedForward = null, int? Vocabulary = null,
-    int? Context = null, float Epsilon = 1e-5f)
+    int? Context = null, float Epsilon = 1e-5f, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool InverseLayerScale = false)
     : ModelOptions(Size, Layers, Width, Heads, FeedForward, Vocabulary, Context, Tied: true)
 {
     /// <inheritdoc/>
@@ -159,6 +163,7 @@ public sealed record Gpt2Options(
         ["n_inner"] = FeedForward,
         ["vocab_size"] = Vocabulary,
         ["layer_norm_epsilon"] = Epsilon,
+        ["scale_attn_by_inverse_layer_idx"] = InverseLayerScale,
         ["initializer_range"] = 0.02,
         ["resid_pdrop"] = 0,
         ["embd_pdrop"] = 0,
@@ -169,6 +174,21 @@ public sealed record Gpt2Options(
         ["torch_dtype"] = "float32",
         ["dtype"] = "float32",
     };
+
+    /// <summary>The options that a config.json describes.</summary>
+    internal static Gpt2Options FromHuggingFace(HuggingFaceConfig config)
+    {
+        int width = config.Integer("n_embd"), context = config.Integer("n_positions", 1024);
+        config.Only("n_ctx", $"{context}");
+        config.Only("activation_function", "gelu_new", "gelu_pytorch_tanh");
+        config.Only("scale_attn_weights", "true");
+        config.Only("add_cross_attention", "false");
+        config.Only("tie_word_embeddings", "true");
+        return new Gpt2Options(
+            Layers: config.Integer("n_layer"), Width: width, Heads: config.Integer("n_head"), FeedForward: config.Integer("n_inner", (int)Math.Min(4L * width, int.MaxValue)),
+            Vocabulary: config.Integer("vocab_size"), Context: context, Epsilon: (float)config.Number("layer_norm_epsilon", 1e-5),
+            InverseLayerScale: config.Flag("scale_attn_by_inverse_layer_idx", false));
+    }
 
     /// <inheritdoc/>
     public override ModelCounts Count()

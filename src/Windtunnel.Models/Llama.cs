@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Nodes;
+using Windtunnel.Models.HuggingFace;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Autograd;
 using Windtunnel.Tensors.Backends;
@@ -146,6 +147,8 @@ public sealed record LlamaOptions(
     float Epsilon = 1e-5f, float InitializerRange = 0.02f)
     : ModelOptions(Size, Layers, Width, Heads, FeedForward, Vocabulary, Context, Tied)
 {
+    private const int WidthMax = 1 << 20, AnglesMax = 1 << 25;
+
     /// <inheritdoc/>
     public override ModelDimensions Dimensions => new(
         Resolved(Layers, "layers"), Resolved(Width, "width"), Resolved(Heads, "heads"), Resolved(KeyValueHeads, "keyValueHeads"),
@@ -191,6 +194,12 @@ public sealed record LlamaOptions(
             throw new ValidationException($"model.keyValueHeads: {resolved.KeyValueHeads} does not divide model.heads {size.Heads}");
         }
 
+        if ((long)size.Heads * headWidth > WidthMax || (long)(resolved.Context ?? 0) * headWidth > AnglesMax)
+        {
+            throw new ValidationException(
+                $"model.headWidth: {headWidth} is too wide for {size.Heads} heads, which may be {WidthMax} wide together, or for a context of {resolved.Context}, which may have {AnglesMax} rotary angles");
+        }
+
         CheckText(resolved.Vocabulary ?? 0, vocabulary, resolved.Context ?? 0, sequenceLength);
         return resolved;
     }
@@ -226,6 +235,25 @@ public sealed record LlamaOptions(
         ["torch_dtype"] = "float32",
         ["dtype"] = "float32",
     };
+
+    /// <summary>The options that a config.json describes.</summary>
+    /// <param name="config">The file.</param>
+    /// <param name="qkNorm">Whether its architecture has QK-norm.</param>
+    internal static LlamaOptions FromHuggingFace(HuggingFaceConfig config, bool qkNorm = false)
+    {
+        int width = config.Integer("hidden_size"), heads = config.Integer("num_attention_heads");
+        config.Only("hidden_act", "silu", "swish");
+        config.Only("attention_bias", "false");
+        config.Only("mlp_bias", "false");
+        config.Only("rope_interleaved", "false");
+        config.RequireFullAttention();
+        return new LlamaOptions(
+            Layers: config.Integer("num_hidden_layers"), Width: width, Heads: heads, KeyValueHeads: config.Integer("num_key_value_heads", heads),
+            HeadWidth: config.Integer("head_dim", qkNorm ? 128 : width / Math.Max(1, heads)), FeedForward: config.Integer("intermediate_size"),
+            Vocabulary: config.Integer("vocab_size"), Context: config.Integer("max_position_embeddings", 2048), Tied: config.Flag("tie_word_embeddings", false),
+            QkNorm: qkNorm, RopeTheta: config.RopeTheta(), Epsilon: (float)config.Number("rms_norm_eps", 1e-6),
+            InitializerRange: (float)config.Number("initializer_range", 0.02));
+    }
 
     /// <inheritdoc/>
     public override ModelCounts Count()

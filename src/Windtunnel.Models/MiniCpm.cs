@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Windtunnel.Models.HuggingFace;
 using Windtunnel.Tensors.Backends;
 
 namespace Windtunnel.Models;
@@ -135,6 +136,18 @@ public sealed record MiniCpmOptions(
         config["scale_depth"] = ScaleDepth;
         config["dim_model_base"] = BaseWidth;
         return config;
+    }
+
+    /// <summary>The options that a config.json describes.</summary>
+    internal static MiniCpmOptions FromHuggingFace(HuggingFaceConfig config)
+    {
+        LlamaOptions blocks = LlamaOptions.FromHuggingFace(config);
+        config.Only("head_dim", $"{blocks.Width / blocks.Heads}");
+        return new MiniCpmOptions(
+            Layers: blocks.Layers, Width: blocks.Width, Heads: blocks.Heads, KeyValueHeads: blocks.KeyValueHeads, FeedForward: blocks.FeedForward,
+            Vocabulary: blocks.Vocabulary, Context: blocks.Context, Tied: config.Flag("tie_word_embeddings", true), ScaleEmbedding: config.Number("scale_emb"),
+            ScaleDepth: config.Number("scale_depth"), BaseWidth: config.Integer("dim_model_base"), RopeTheta: blocks.RopeTheta, Epsilon: blocks.Epsilon,
+            InitializerRange: blocks.InitializerRange);
     }
 
     /// <inheritdoc/>

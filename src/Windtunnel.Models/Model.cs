@@ -38,6 +38,12 @@ public abstract class Model : IDisposable
     /// </summary>
     public Action<string, Tensor>? Observer { get; set; }
 
+    /// <summary>
+    /// Sees what attention reads in each block, from 0: rows [H q | G k | G v] of [B, T, (H + 2 G) K] and the number that multiplies the products
+    /// of queries and keys. The values are valid during the call.
+    /// </summary>
+    public Action<int, Tensor, float>? AttentionObserver { get; set; }
+
     /// <summary>Whether Hugging Face stores the matrix as [in, out].</summary>
     public virtual bool IsStoredTransposed(Parameter parameter) => false;
 
@@ -51,6 +57,18 @@ public abstract class Model : IDisposable
     public (Tensor Losses, Tensor Penalties) Loss(
         Tape tape, Tensor tokens, Tensor targets, float lossScale, float zLoss = 0, SampledLabels? labels = null) =>
         tape.CrossEntropy(Hidden(tape, tokens), Head, targets, lossScale, zLoss, LogitScale, labels);
+
+    /// <summary>
+    /// Losses in nats and divergences from a teacher, one a target; the sum of (1 - weight) loss + weight divergence, times
+    /// <paramref name="lossScale"/>, is what the tape differentiates.
+    /// </summary>
+    public (Tensor Losses, Tensor Divergences) Loss(Tape tape, Tensor tokens, Tensor targets, float lossScale, in SoftTargets teacher) =>
+        tape.Distillation(Hidden(tape, tokens), Head, targets, lossScale, LogitScale, teacher);
+
+    /// <summary>What this model teaches another about tokens [B, T]; a tape that does not record keeps it until its reset.</summary>
+    /// <param name="weight">Of the divergence, 0 to 1.</param>
+    /// <param name="temperature">Divides the logits of both.</param>
+    public SoftTargets Teach(Tape tape, Tensor tokens, float weight, float temperature) => new(Hidden(tape, tokens), Head, LogitScale, weight, temperature);
 
     /// <summary>Logits [B, T, V] of tokens [B, T]; nothing is recorded.</summary>
     public Tensor Logits(Tape tape, Tensor tokens, KeyValueCache? cache = null)
@@ -91,7 +109,12 @@ public abstract class Model : IDisposable
     }
 
     /// <summary>Causal attention, over the cached past too when there is one.</summary>
-    protected static Tensor Attend(Tape tape, Tensor qkv, HeadLayout heads, KeyValueCache? cache, int layer) => cache is null
-        ? tape.Attention(qkv, heads)
-        : tape.CachedAttention(qkv, cache.Keys[layer], cache.Values[layer], cache.Length, heads);
+    /// <param name="scale">Multiplies the scores, beside 1 / sqrt(K).</param>
+    protected Tensor Attend(Tape tape, Tensor qkv, HeadLayout heads, KeyValueCache? cache, int layer, float scale = 1)
+    {
+        AttentionObserver?.Invoke(layer, qkv, scale / MathF.Sqrt(heads.Width));
+        return cache is null
+            ? tape.Attention(qkv, heads, scale)
+            : tape.CachedAttention(qkv, cache.Keys[layer], cache.Values[layer], cache.Length, heads, scale);
+    }
 }

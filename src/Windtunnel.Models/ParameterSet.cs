@@ -15,6 +15,7 @@ public sealed class ParameterSet : IDisposable
 
     private readonly List<Weight> _weights = [];
     private readonly List<Parameter> _parameters = [];
+    private readonly HashSet<string> _names = [];
     private DeviceBuffer? _values, _grads;
 
     /// <summary>Every parameter, in the order of the flat buffers.</summary>
@@ -199,7 +200,7 @@ public sealed class ParameterSet : IDisposable
     {
         foreach (Parameter parameter in parameters)
         {
-            if (_parameters.Exists(other => other.Name == parameter.Name))
+            if (!_names.Add(parameter.Name))
             {
                 throw new ArgumentException($"two parameters are named {parameter.Name}");
             }

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Windtunnel.Runs.Config;
 
@@ -58,9 +59,25 @@ public sealed record RunData(string Folder, string Key);
 /// <param name="NonEmbedding">Without token and position embeddings, and without an untied output projection.</param>
 public sealed record RunModel(long Parameters, long NonEmbedding);
 
+/// <summary>What a model has of other models.</summary>
+/// <param name="References">The models that it inherits from.</param>
+/// <param name="Layers">Where its blocks come from: each one's place in the reference.</param>
+/// <param name="Parameters">All of its own.</param>
+/// <param name="Copied">How many of them were copied; the others were drawn anew.</param>
+/// <param name="Options">What was inherited, as a config says it.</param>
+public sealed record RunLineage(IReadOnlyList<LineageSource> References, IReadOnlyList<int> Layers, long Parameters, long Copied, JsonObject Options);
+
+/// <summary>A model that another inherits from.</summary>
+/// <param name="Path">Its absolute path.</param>
+/// <param name="Sha256">Of its weights, in lowercase hexadecimal.</param>
+/// <param name="Layers">How many blocks it has.</param>
+/// <param name="Parameters">All of them.</param>
+public sealed record LineageSource(string Path, string Sha256, int Layers, long Parameters);
+
 /// <summary>The record <c>run.json</c> of a run folder: who, from what, how it ended.</summary>
 /// <param name="Id">The name of the folder.</param>
 /// <param name="Init">The weights it started from; null where it drew its own.</param>
+/// <param name="Lineage">What it inherited; null where it did not.</param>
 /// <param name="Data">What it trains on, so that it can go on without the corpus.</param>
 /// <param name="Model">How large its model is.</param>
 /// <param name="GitSha">The commit of the repository around the working folder, if any.</param>
@@ -74,6 +91,7 @@ public sealed record RunRecord(
     RunStatus Status = RunStatus.Running,
     RunParent? Parent = null,
     RunInit? Init = null,
+    RunLineage? Lineage = null,
     RunData? Data = null,
     RunModel? Model = null,
     string? Prediction = null,

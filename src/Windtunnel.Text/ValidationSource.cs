@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Windtunnel.Text.Tokenizers;
 
 namespace Windtunnel.Text;
@@ -11,6 +12,28 @@ public sealed class ValidationSource(string name, TokenShard shard, Tokenizer to
 
     /// <summary>The documents as windows of T tokens; see <see cref="ValidationWindows"/>.</summary>
     public ValidationWindows Windows(int sequenceLength, long? tokensMax = null) => new(shard, tokenizer.EndOfTextId, sequenceLength, tokensMax);
+
+    /// <summary>Sequences of T tokens from pseudo-random places of the documents, which may overlap.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="sequenceLength">T.</param>
+    /// <param name="seed">Another seed gives other places.</param>
+    /// <exception cref="ValidationException">The documents have fewer tokens than one sequence.</exception>
+    public int[][] Sample(int count, int sequenceLength, ulong seed)
+    {
+        long places = shard.TokenCount - sequenceLength + 1;
+        if (places < 1)
+        {
+            throw new ValidationException($"source {name}: {shard.TokenCount} held-out tokens are too few for a sequence of {sequenceLength}");
+        }
+
+        int[][] sequences = [.. Enumerable.Range(0, count).Select(_ => new int[sequenceLength])];
+        foreach ((int index, int[] sequence) in sequences.Index())
+        {
+            shard.ReadTokens((long)(SplitMix64.Hash(seed, (ulong)index) % (ulong)places), sequence);
+        }
+
+        return sequences;
+    }
 
     /// <summary>Writes the documents' text in UTF-8, end to end: what a compressor is compared on. Returns its length in bytes.</summary>
     public long CopyText(Stream destination)

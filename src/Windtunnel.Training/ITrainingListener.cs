@@ -25,6 +25,7 @@ public interface ITrainingListener
 /// <param name="LossNats">Mean loss of its tokens, before the update.</param>
 /// <param name="LossEma">Moving average of the losses.</param>
 /// <param name="ZLoss">Mean z-loss penalty.</param>
+/// <param name="Divergence">Mean divergence from the teacher; 0 without one.</param>
 /// <param name="LearningRate">The rate that was applied.</param>
 /// <param name="GradNorm">Global norm of the gradients, before clipping.</param>
 /// <param name="StepSeconds">Time the step took, data included.</param>
@@ -33,7 +34,7 @@ public interface ITrainingListener
 /// <param name="ModelFlopUtilisation">Share of the machine's measured peak, 0 to 1.</param>
 /// <param name="NonFiniteSteps">Steps of the run so far whose loss or gradients were not numbers.</param>
 public readonly record struct StepReport(
-    Progress At, long TotalSteps, double LossNats, double LossEma, double ZLoss, double LearningRate, double GradNorm, double StepSeconds,
+    Progress At, long TotalSteps, double LossNats, double LossEma, double ZLoss, double Divergence, double LearningRate, double GradNorm, double StepSeconds,
     double DataSeconds, double TokensPerSecond, double ModelFlopUtilisation, long NonFiniteSteps);
 
 /// <summary>The score of one held-out source.</summary>

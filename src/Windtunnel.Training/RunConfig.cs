@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Serialization;
 using Windtunnel.Models;
+using Windtunnel.Models.Inheritance;
 using Windtunnel.Runs.Config;
 using Windtunnel.Text;
 using Windtunnel.Training.Optimizers;
@@ -16,6 +17,7 @@ namespace Windtunnel.Training;
 /// <param name="Threads">Worker threads, 0 for one a core; changes the speed and not a bit of the result.</param>
 /// <param name="Data">Corpora and tokenizer.</param>
 /// <param name="Model">Architecture and size.</param>
+/// <param name="Inheritance">The weights to start from; new ones when null. The model is then that of the reference, and need not be given.</param>
 /// <param name="Optimizer">The update rule.</param>
 /// <param name="Schedule">The learning rate over the run.</param>
 /// <param name="Training">Batches and length.</param>
@@ -28,6 +30,7 @@ public sealed record RunConfig(
     int Threads = 0,
     DataOptions? Data = null,
     ModelOptions? Model = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] InheritanceOptions? Inheritance = null,
     OptimizerOptions? Optimizer = null,
     ScheduleOptions? Schedule = null,
     TrainingOptions? Training = null,
@@ -62,9 +65,18 @@ public sealed record RunConfig(
     /// <summary>The length of the run in optimizer steps.</summary>
     public long TotalSteps => Training.Length.Steps(Training.TokensAStep, 0);
 
-    /// <summary>SHA-256, in hexadecimal, of everything here that decides the bits: not the name, not the threads, not what is recorded.</summary>
+    /// <summary>SHA-256, in hexadecimal, of everything here that decides the bits: not the name, not the threads, not what is
+    /// recorded; of other models their weights, not where they are.</summary>
     public string Fingerprint() => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-        ConfigFile.ToYaml(this with { Name = "", Threads = 0, Logging = new LoggingOptions(), Checkpoints = new CheckpointOptions() }))));
+        ConfigFile.ToYaml(this with
+        {
+            Name = "",
+            Threads = 0,
+            Logging = new LoggingOptions(),
+            Checkpoints = new CheckpointOptions(),
+            Inheritance = Inheritance?.At([.. Inheritance.Sources.Select(_ => "")], Inheritance.Sha256),
+            Training = Training with { Distillation = Training.Distillation is { } teacher ? teacher with { From = "" } : null },
+        }))));
 
     /// <summary>
     /// This config for a branch: where its length, and the schedule, count tokens from the start of the run, they count steps,
@@ -94,7 +106,10 @@ public sealed record RunConfig(
         }
     }
 
-    /// <summary>This config with the model's dimensions filled in, everything checked that can be without the data.</summary>
+    /// <summary>
+    /// This config with the model's dimensions filled in, everything checked that can be without the data. What it inherits from, and what
+    /// it is taught by, is looked up the first time: the result stands for itself.
+    /// </summary>
     /// <param name="vocabulary">The tokenizer's.</param>
     /// <exception cref="ValidationException">A setting is impossible.</exception>
     public RunConfig Resolve(int vocabulary)
@@ -110,7 +125,28 @@ public sealed record RunConfig(
         }
 
         Schedule.Build(TotalSteps, Training.TokensAStep);
-        return this with { Model = Model.Resolve(vocabulary, Training.SequenceLength) };
+        RunConfig resolved = ResolveModel(vocabulary);
+        return resolved with { Training = Training with { Distillation = Training.Distillation?.Resolve() } };
+    }
+
+    /// <summary>This config with the model's dimensions filled in, those that are inherited by looking at the reference, and nothing else.</summary>
+    /// <param name="vocabulary">The tokenizer's.</param>
+    /// <exception cref="ValidationException">The model is impossible.</exception>
+    public RunConfig ResolveModel(int vocabulary)
+    {
+        if (Inheritance is not { Sha256: null })
+        {
+            return this with { Model = Model.Resolve(vocabulary, Training.SequenceLength) };
+        }
+
+        // The reference has a vocabulary: whether the tokenizer is the same is known when the run starts, and its hash says more than a size.
+        InheritedModel inherited = InheritedModel.Open(Inheritance);
+        ModelOptions model = inherited.Agreeing(Model);
+        return this with
+        {
+            Model = model.Resolve(Math.Min(vocabulary, model.Dimensions.Vocabulary), Training.SequenceLength),
+            Inheritance = inherited.Options,
+        };
     }
 }
 
@@ -135,11 +171,13 @@ public enum NonFinitePolicy
 /// <param name="ClipNorm">Largest global norm of the gradients; 0 for no clipping.</param>
 /// <param name="ZLoss">Coefficient of the penalty on the log-normaliser; 0 for none.</param>
 /// <param name="EmaDecay">Of a moving average of the weights, saved with each checkpoint; 0 for none.</param>
+/// <param name="Distillation">A trained model to learn from beside the text; none when null.</param>
 /// <param name="NonFinite">What to do about a loss or gradient that is not a number.</param>
 /// <param name="NonFiniteMax">How many such steps a run may have before it ends as diverged.</param>
 public sealed record TrainingOptions(
     Duration? Length = null, int SequenceLength = 256, int BatchSize = 8, int GradientAccumulation = 1, double ClipNorm = 1, double ZLoss = 0,
-    double EmaDecay = 0, NonFinitePolicy NonFinite = NonFinitePolicy.Abort, int NonFiniteMax = 10)
+    double EmaDecay = 0, NonFinitePolicy NonFinite = NonFinitePolicy.Abort, int NonFiniteMax = 10,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] DistillationOptions? Distillation = null)
 {
     /// <summary>How long to train.</summary>
     public Duration Length { get; init; } = Length ?? Duration.OfSteps(1000);
@@ -160,6 +198,8 @@ public sealed record TrainingOptions(
         Require(ClipNorm >= 0, "clipNorm", ClipNorm, "at least 0");
         Require(ZLoss >= 0, "zLoss", ZLoss, "at least 0");
         Require(EmaDecay is >= 0 and < 1, "emaDecay", EmaDecay, "at least 0 and below 1");
+        Require(ZLoss == 0 || Distillation is null, "zLoss", ZLoss, "0 where there is a teacher");
+        Distillation?.Validate();
         Require(NonFiniteMax >= 0, "nonFiniteMax", NonFiniteMax, "at least 0");
         Require((long)BatchSize / GradientAccumulation * SequenceLength <= int.MaxValue / 2, "batchSize", BatchSize, "smaller, or gradientAccumulation larger");
     }

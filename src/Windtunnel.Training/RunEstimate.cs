@@ -10,7 +10,7 @@ namespace Windtunnel.Training;
 /// <summary>What a run will cost, known before it starts.</summary>
 /// <param name="Counts">The model's parameters.</param>
 /// <param name="Tokens">Training tokens of the whole run.</param>
-/// <param name="FlopsAToken">Model operations for one token, forward and backward.</param>
+/// <param name="FlopsAToken">Model operations for one token, forward and backward; a teacher's are not among them.</param>
 /// <param name="Memory">Device memory at the peak.</param>
 public sealed record RunEstimate(ModelCounts Counts, long Tokens, double FlopsAToken, MemoryEstimate Memory)
 {
@@ -27,10 +27,10 @@ public sealed record RunEstimate(ModelCounts Counts, long Tokens, double FlopsAT
 }
 
 /// <summary>Device memory of a run at its peak, in bytes.</summary>
-/// <param name="Weights">Parameters and constant tables; their moving average too, where one is kept.</param>
+/// <param name="Weights">Parameters and constant tables; their moving average and a teacher's parameters too, where there are any.</param>
 /// <param name="Gradients">One a parameter.</param>
 /// <param name="Optimizer">The optimizer's state and working memory.</param>
-/// <param name="Activations">What a micro-batch keeps for the backward pass, its gradients, a block of logits, the tokens.</param>
+/// <param name="Activations">What a micro-batch keeps for the backward pass, its gradients, a block of logits, the tokens, a teacher's states.</param>
 /// <param name="Validation">What validation takes beyond that; mostly nothing.</param>
 public sealed record MemoryEstimate(long Weights, long Gradients, long Optimizer, long Activations, long Validation)
 {
@@ -53,6 +53,12 @@ public sealed record MemoryEstimate(long Weights, long Gradients, long Optimizer
         optimizer.Step(new OptimizerStep(1, 1, 1, Batch: new NoBatch()));
         long state = ledger.LiveBytes - before;
         using BufferPool pool = new(backend);
+        before = ledger.LiveBytes;
+        using Model? teacher = training.Distillation is { } distillation
+            ? Reference.Open(distillation.From, "training.distillation.from").Model.Build(backend, gradients: false)
+            : null;
+        using Tape taught = new(backend, recording: false);
+        weights += ledger.LiveBytes - before;
         return new MemoryEstimate(
             weights, gradients, state, Pass(recording: true, batch),
             config.Data.ValidationFraction > 0 ? Pass(recording: false, config.Validation.BatchSize ?? batch) : 0);
@@ -64,7 +70,9 @@ public sealed record MemoryEstimate(long Weights, long Gradients, long Optimizer
             Shape shape = new(rows, training.SequenceLength);
             Tensor tokens = tape.New(shape, DType.I32), targets = tape.New(shape, DType.I32);
             model.Parameters.ClearGrads();
-            (Tensor losses, _) = model.Loss(tape, tokens, targets, lossScale: 1);
+            (Tensor losses, _) = recording && teacher is not null
+                ? model.Loss(tape, tokens, targets, lossScale: 1, teacher.Teach(taught, tokens, weight: 1, temperature: 1))
+                : model.Loss(tape, tokens, targets, lossScale: 1);
             if (recording)
             {
                 tape.Backward(losses);

@@ -1,3 +1,5 @@
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using Windtunnel.Models;
 using Windtunnel.Models.HuggingFace;
 using Windtunnel.Runs;
@@ -8,10 +10,10 @@ using Windtunnel.Training.Checkpoints;
 
 namespace Windtunnel.Training;
 
-/// <summary>The weights of a run's checkpoint and the tokenizer they go with, for use without training: no gradients, no data.</summary>
+/// <summary>A model's weights and the tokenizer they go with, for use without training: no gradients, no data.</summary>
 public sealed class TrainedModel : IDisposable
 {
-    private TrainedModel(Model model, Tokenizer tokenizer, long step) => (Model, Tokenizer, Step) = (model, tokenizer, step);
+    private TrainedModel(Model model, Tokenizer tokenizer, string name) => (Model, Tokenizer, Name) = (model, tokenizer, name);
 
     /// <summary>The model.</summary>
     public Model Model { get; }
@@ -19,22 +21,52 @@ public sealed class TrainedModel : IDisposable
     /// <summary>What it reads and writes.</summary>
     public Tokenizer Tokenizer { get; }
 
-    /// <summary>The optimizer step of the weights.</summary>
-    public long Step { get; }
+    /// <summary>What it is called: its run's id, or the name of its folder or file.</summary>
+    public string Name { get; }
+
+    /// <summary>The run that it is of, and the optimizer step of the weights; null where others trained it.</summary>
+    public (RunFolder Folder, long Step)? Run { get; private init; }
+
+    /// <summary>Opens a run, or a model that others trained.</summary>
+    /// <param name="reference">
+    /// A folder of Hugging Face's or a checkpoint of llama2.c (<see cref="PretrainedModel"/>) where there is one at this path; else the id of a
+    /// run, which may have a step: <c>ID@STEP</c>.
+    /// </param>
+    /// <param name="runs">The folder of runs.</param>
+    /// <param name="average">Take the moving average of a run's weights instead.</param>
+    /// <param name="backend">Where the model is to live.</param>
+    /// <param name="tokenizer">The tokenizer's file or folder; the one beside the weights when null.</param>
+    /// <exception cref="ValidationException">There is no such model.</exception>
+    /// <exception cref="InvalidDataException">A file is absent or damaged, or describes what cannot be represented, or no average was kept.</exception>
+    public static TrainedModel Open(string reference, string runs, bool average, Backend backend, string? tokenizer = null)
+    {
+        if (PretrainedModel.IsAt(reference))
+        {
+            return average ? throw new ValidationException($"{reference}: only runs have a moving average of the weights") : OpenPretrained(reference, backend, tokenizer);
+        }
+
+        int at = reference.IndexOf('@');
+        long? step = at < 0 ? null
+            : long.TryParse(reference[(at + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number
+            : throw new ValidationException($"'{reference}': what follows @ is not a step");
+        return Open(RunFolder.Open(runs, at < 0 ? reference : reference[..at]), step, average, backend, tokenizer);
+    }
 
     /// <summary>Opens a run, which may still be in training.</summary>
     /// <param name="folder">The run.</param>
     /// <param name="step">The checkpoint; the newest that verifies when null.</param>
     /// <param name="average">Take the moving average of the weights instead.</param>
     /// <param name="backend">Where the model is to live.</param>
+    /// <param name="tokenizer">The tokenizer's file or folder; the run's own when null.</param>
     /// <exception cref="InvalidDataException">The checkpoint or the tokenizer is absent or damaged, or no average was kept.</exception>
-    public static TrainedModel Open(RunFolder folder, long? step, bool average, Backend backend)
+    public static TrainedModel Open(RunFolder folder, long? step, bool average, Backend backend, string? tokenizer = null)
     {
         RunConfig config = ConfigFile.Load<RunConfig>(folder.ConfigPath);
-        Tokenizer tokenizer = File.Exists(folder.TokenizerPath)
-            ? Tokenizer.Load(folder.TokenizerPath)
+        tokenizer ??= File.Exists(folder.TokenizerPath)
+            ? folder.TokenizerPath
             : throw new InvalidDataException($"{folder.TokenizerPath}: missing; copy it there from the run's dataset");
-        Model model = config.Resolve(tokenizer.VocabularySize).Model.Build(backend, gradients: false);
+        Tokenizer words = LoadTokenizer(tokenizer);
+        Model model = config.Resolve(words.VocabularySize).Model.Build(backend, gradients: false);
         try
         {
             // Only now: a run in training prunes its checkpoints.
@@ -44,7 +76,7 @@ public sealed class TrainedModel : IDisposable
                 : store.OpenNewest() ?? throw new InvalidDataException($"{folder.Path}: has no checkpoint yet");
             using SafetensorsFile weights = SafetensorsFile.Open(checkpoint.FilePath(average ? "ema.safetensors" : "model.safetensors"));
             ModelWeights.Read(weights, model);
-            return new TrainedModel(model, tokenizer, checkpoint.Step);
+            return new TrainedModel(model, words, folder.Id) { Run = (folder, checkpoint.Step) };
         }
         catch
         {
@@ -55,4 +87,18 @@ public sealed class TrainedModel : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Model.Dispose();
+
+    private static TrainedModel OpenPretrained(string path, Backend backend, string? tokenizer)
+    {
+        using PretrainedModel pretrained = PretrainedModel.Open(path);
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        Tokenizer words = LoadTokenizer(tokenizer ?? (Directory.Exists(full) ? full : Path.GetDirectoryName(full)!));
+        int rows = pretrained.Options.Dimensions.Vocabulary;
+        return words.VocabularySize <= rows
+            ? new TrainedModel(pretrained.Load(backend), words, Path.GetFileNameWithoutExtension(full))
+            : throw new InvalidDataException($"{path}: its tokenizer has {words.VocabularySize} tokens, the model {rows}: they do not go together");
+    }
+
+    private static Tokenizer LoadTokenizer(string path) =>
+        Path.Exists(path) ? Tokenizer.Load(path) : throw new ValidationException($"{path}: no such tokenizer");
 }

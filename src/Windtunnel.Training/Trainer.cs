@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Windtunnel.Models;
 using Windtunnel.Models.HuggingFace;
+using Windtunnel.Models.Inheritance;
 using Windtunnel.Runs;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Autograd;
@@ -29,12 +30,14 @@ public sealed class Trainer : IStepBatch, IDisposable
     private readonly DeviceBuffer _batch;
     private readonly Tensor _inputs, _targets;
     private readonly Tensor? _ema;
+    private readonly Teacher? _teacher;
     private readonly int[][] _hostInputs, _hostTargets;
 
     /// <summary>A trainer with memory but without weights: call <see cref="Initialize"/> or restore a checkpoint next.</summary>
     public Trainer(RunConfig config, Dataset data, Backend backend)
     {
         (Config, Backend, _options) = (config, backend, config.Training);
+        _teacher = _options.Distillation is { } distillation ? new Teacher(distillation, config, data, backend) : null;
         Model = config.Model.Build(backend);
         _optimizer = config.Optimizer.Build(Model.Parameters, backend);
         _schedule = config.Schedule.Build(config.TotalSteps, _options.TokensAStep);
@@ -86,6 +89,16 @@ public sealed class Trainer : IStepBatch, IDisposable
         ResetAverage();
     }
 
+    /// <summary>Draws new weights, then copies those that are inherited over them.</summary>
+    /// <returns>Each parameter, and whether it was copied.</returns>
+    public IReadOnlyList<InheritedParameter> Initialize(InheritedModel inherited)
+    {
+        Model.Parameters.Initialize(Backend, Config.Seed);
+        IReadOnlyList<InheritedParameter> parameters = inherited.Fill(Model);
+        ResetAverage();
+        return parameters;
+    }
+
     /// <summary>Takes the weights, and nothing else, from a file with the same parameters.</summary>
     public void InitializeFrom(string weightsPath)
     {
@@ -102,7 +115,7 @@ public sealed class Trainer : IStepBatch, IDisposable
     {
         long step = State.Step + 1;
         double dataSeconds = LoadBatch();
-        (double loss, double zLoss) = ComputeGradients(labels: null);
+        (double loss, double penalty) = ComputeGradients(labels: null);
         double norm = Math.Sqrt(Backend.SumOfSquares(Model.Parameters.Grads));
         bool finite = double.IsFinite(loss) && double.IsFinite(norm);
         if (finite)
@@ -124,7 +137,7 @@ public sealed class Trainer : IStepBatch, IDisposable
             LossEma = finite ? State.LossEma + ((loss - State.LossEma) * weight) : State.LossEma,
             Cursor = _loader.Cursor,
         };
-        return new StepOutcome(finite, loss, zLoss, norm, dataSeconds);
+        return new StepOutcome(finite, loss, _teacher is null ? penalty : 0, _teacher is null ? 0 : penalty, norm, dataSeconds);
     }
 
     /// <summary>Until it is disposed of, the weights are those that the model is to be judged by; then those in training return bit for bit.</summary>
@@ -207,6 +220,7 @@ public sealed class Trainer : IStepBatch, IDisposable
         _batch.Free();
         _tape.Dispose();
         Pool.Dispose();
+        _teacher?.Dispose();
         _optimizer.Dispose();
         Model.Dispose();
     }
@@ -229,7 +243,8 @@ public sealed class Trainer : IStepBatch, IDisposable
         return Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    private (double Loss, double ZLoss) ComputeGradients(Philox? labels)
+    // The penalty is the z-loss, or the divergence from a teacher.
+    private (double Loss, double Penalty) ComputeGradients(Philox? labels)
     {
         ParameterSet parameters = Model.Parameters;
         float lossScale = 1f / _options.TokensAStep;
@@ -241,10 +256,13 @@ public sealed class Trainer : IStepBatch, IDisposable
             Backend.Write(_targets, _hostTargets[micro]);
             SampledLabels? sampled = labels is { } random ? new SampledLabels(random, micro * _targets.Shape.Count) : null;
             // Labels drawn from the model estimate the curvature of the likelihood alone.
-            float zLoss = sampled is null ? (float)_options.ZLoss : 0;
-            (Tensor losses, Tensor penalties) = Model.Loss(_tape, _inputs, _targets, lossScale, zLoss, sampled);
+            bool plain = sampled is null;
+            float zLoss = plain ? (float)_options.ZLoss : 0;
+            (Tensor losses, Tensor penalties) = plain && _teacher is not null
+                ? Model.Loss(_tape, _inputs, _targets, lossScale, _teacher.Answer(_inputs))
+                : Model.Loss(_tape, _inputs, _targets, lossScale, zLoss, sampled);
             loss += Backend.Sum(losses);
-            penalty += zLoss > 0 ? Backend.Sum(penalties) : 0;
+            penalty += zLoss > 0 || (plain && _teacher is not null) ? Backend.Sum(penalties) : 0;
             _tape.Backward(losses);
             _tape.Reset();
         }
@@ -290,6 +308,7 @@ public sealed record TrainerState(
 /// <param name="Finite">Whether loss and gradients were numbers, so that the weights were updated.</param>
 /// <param name="LossNats">Mean loss of its tokens.</param>
 /// <param name="ZLoss">Mean z-loss penalty.</param>
+/// <param name="Divergence">Mean divergence from the teacher; 0 without one.</param>
 /// <param name="GradNorm">Global norm of the gradients before clipping.</param>
 /// <param name="DataSeconds">Time spent on data.</param>
-public readonly record struct StepOutcome(bool Finite, double LossNats, double ZLoss, double GradNorm, double DataSeconds);
+public readonly record struct StepOutcome(bool Finite, double LossNats, double ZLoss, double Divergence, double GradNorm, double DataSeconds);

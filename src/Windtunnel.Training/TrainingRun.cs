@@ -26,7 +26,7 @@ public sealed class TrainingRun : IDisposable
     private readonly Validator _validator;
     private readonly CheckpointStore _checkpoints;
     private readonly ITrainingListener _listener;
-    private readonly RunRecord _record;
+    private RunRecord _record;
     private readonly string _configHash, _stream;
     private readonly double _peakFlopsPerSecond;
     private readonly long _validateEvery, _saveEvery;
@@ -97,6 +97,13 @@ public sealed class TrainingRun : IDisposable
             RequireSameTokenizer(RunFolder.Open(places.Runs, parent.Run), data);
         }
 
+        if (config.Inheritance is { } inheritance)
+        {
+            return initFrom is null
+                ? Inherit(config, InheritedModel.Open(inheritance), origin, places, data, listener)
+                : throw new ValidationException($"--init-from {initFrom}: the config has an inheritance to start from; leave one of them out");
+        }
+
         RunInit? init = initFrom is null ? null : RunInit.From(initFrom);
         return Create(config, origin, places, data, parent, init, listener, run =>
         {
@@ -112,6 +119,23 @@ public sealed class TrainingRun : IDisposable
         });
     }
 
+    private static TrainingRun Inherit(
+        RunConfig config, InheritedModel inherited, ConfigOrigin origin, RunPlaces places, Dataset data, ITrainingListener listener)
+    {
+        foreach (Reference reference in inherited.References)
+        {
+            reference.RequireTokenizerOf(data, "inheritance.from");
+        }
+
+        RunParent? parent = inherited.References[0].Run is { } run ? new RunParent(run.Id, run.Step, RunParentKind.Inherit) : null;
+        return Create(config, origin, places, data, parent, init: null, listener, run =>
+        {
+            run._record = run._record with { Lineage = inherited.Lineage(run._trainer.Initialize(inherited)) };
+            run._record.Save(run.Folder.RecordPath);
+            run.Save();
+        });
+    }
+
     /// <summary>Goes on with a run from its newest checkpoint that verifies, or from the start where it drew its own weights and never saved one.</summary>
     /// <exception cref="InvalidDataException">There are checkpoints and none can be used; or there is none, and the run didn't start from its seed alone.</exception>
     public static TrainingRun Resume(string id, RunPlaces places, ITrainingListener listener, int? threads = null)
@@ -120,13 +144,18 @@ public sealed class TrainingRun : IDisposable
         RunRecord record = RunRecord.Load(folder.RecordPath);
         RunConfig config = ConfigFile.Load<RunConfig>(folder.ConfigPath);
         config = config with { Threads = threads ?? config.Threads };
-        Dataset data = OpenData(record, config.Data, places, listener);
+        Dataset data = OpenData(record, config.Data, places.Data, listener.Noticed);
         config = config.Resolve(data.Tokenizer.VocabularySize);
         return Open(folder, record, config, data, listener, held: null, run =>
         {
             if (run._checkpoints.OpenNewest() is { } checkpoint)
             {
                 run.Restore(checkpoint);
+            }
+            else if (config.Inheritance is { } inheritance)
+            {
+                run.Notice("no checkpoint was saved yet: the weights are inherited again");
+                run._trainer.Initialize(InheritedModel.Open(inheritance));
             }
             else if (record.Parent is not null || record.Init is not null)
             {
@@ -163,7 +192,7 @@ public sealed class TrainingRun : IDisposable
         RunFolder source = RunFolder.Open(places.Runs, id);
         RunConfig before = ConfigFile.Load<RunConfig>(source.ConfigPath);
         Dataset data = ConfigFile.ToYaml(config.Data) == ConfigFile.ToYaml(before.Data)
-            ? OpenData(RunRecord.Load(source.RecordPath), config.Data, places, listener)
+            ? OpenData(RunRecord.Load(source.RecordPath), config.Data, places.Data, listener.Noticed)
             : Dataset.Prepare(config.Data, places.Data, listener.Noticed);
 
         // Only now: a parent in training prunes its checkpoints.
@@ -293,7 +322,7 @@ public sealed class TrainingRun : IDisposable
             TrainingRun run = new(folder, record, config, data, listener, owned);
             prepare(run);
             run.OpenLogs();
-            record.Save(folder.RecordPath);
+            run._record.Save(folder.RecordPath);
             return run;
         }
         catch
@@ -329,12 +358,12 @@ public sealed class TrainingRun : IDisposable
     }
 
     // By its folder, there or under the data folder of now: the corpus may be gone. Prepared again only where the folder is gone too.
-    private static Dataset OpenData(RunRecord record, DataOptions options, RunPlaces places, ITrainingListener listener)
+    internal static Dataset OpenData(RunRecord record, DataOptions options, string root, Action<string> progress)
     {
-        string[] candidates = record.Data is { } known ? [known.Folder, Path.Combine(places.Data, Path.GetFileName(known.Folder))] : [];
+        string[] candidates = record.Data is { } known ? [known.Folder, Path.Combine(root, Path.GetFileName(known.Folder))] : [];
         Dataset data = Array.Find(candidates, Directory.Exists) is { } folder
             ? Dataset.Open(folder, options)
-            : Dataset.Prepare(options, places.Data, listener.Noticed);
+            : Dataset.Prepare(options, root, progress);
         if (record.Data is { } expected && data.Manifest.Key != expected.Key)
         {
             data.Dispose();
@@ -406,7 +435,7 @@ public sealed class TrainingRun : IDisposable
 
         double tokensPerSecond = Config.Training.TokensAStep / seconds;
         StepReport report = new(
-            _trainer.At, Config.TotalSteps, outcome.LossNats, _trainer.State.LossEma, outcome.ZLoss, _trainer.LearningRate(_trainer.State.Step),
+            _trainer.At, Config.TotalSteps, outcome.LossNats, _trainer.State.LossEma, outcome.ZLoss, outcome.Divergence, _trainer.LearningRate(_trainer.State.Step),
             outcome.GradNorm, seconds, outcome.DataSeconds, tokensPerSecond, tokensPerSecond * _trainer.FlopsAToken / _peakFlopsPerSecond,
             _trainer.State.NonFiniteSteps);
         _listener.Stepped(report);
@@ -453,6 +482,7 @@ public sealed class TrainingRun : IDisposable
     private void Record(in StepReport report)
     {
         double eta = (report.TotalSteps - report.At.Step) * report.StepSeconds;
+        (string, double)[] taught = Config.Training.Distillation is null ? [] : [("train/divergence", report.Divergence)];
         ReadOnlySpan<(string, double)> row =
         [
             ("train/loss", report.LossNats), ("train/loss_ema", report.LossEma), ("train/z_loss", report.ZLoss), ("train/lr", report.LearningRate),
@@ -460,7 +490,7 @@ public sealed class TrainingRun : IDisposable
             ("throughput/tokens_per_sec", report.TokensPerSecond), ("throughput/mfu", report.ModelFlopUtilisation),
             ("throughput/total_tokens", report.At.Tokens), ("throughput/total_flops", report.At.Flops), ("time/step_s", report.StepSeconds),
             ("time/cpu_s", _unrecordedCpu.TotalSeconds / _unrecordedSteps), ("time/data_s", report.DataSeconds), ("mem/rss_bytes", Environment.WorkingSet), ("mem/device_bytes", _backend.Ledger.LiveBytes),
-            ("progress/eta_s", eta),
+            ("progress/eta_s", eta), .. taught,
         ];
         Append(report.At, row);
         (_unrecordedCpu, _unrecordedSteps) = (TimeSpan.Zero, 0);

@@ -12,7 +12,7 @@ internal static class CompareVerb
 {
     private const string Example = "configs/comparisons/wsd-against-cosine.yaml";
 
-    private static readonly Argument<string[]> s_words = ConfigWords.Argument();
+    private static readonly Argument<string[]> s_words = ConfigWords.Argument("comparison");
     private static readonly Option<string[]> s_against = new("--against") { Description = "compare finished runs with these", HelpName = "RUN", AllowMultipleArgumentsPerToken = true };
     private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption(), s_experiments = ExperimentSession.ExperimentsOption();
     private static readonly Option<int> s_workers = ExperimentSession.WorkersOption();

@@ -23,10 +23,6 @@ internal static class ModelVerb
     private static readonly Option<int> s_steps = new("--steps") { Description = "optimizer steps at each width", DefaultValueFactory = _ => 10 };
     private static readonly Option<string> s_data = RunSession.DataOption();
     private static readonly Option<string> s_out = new("--out") { Description = "where coordinates.svg and coordinates.csv are written", DefaultValueFactory = _ => "coordinates", HelpName = "DIR" };
-    private static readonly Argument<string> s_run = new("run") { Description = "a run of a MiniCPM, or one of its checkpoints", HelpName = "RUN[@STEP]" };
-    private static readonly Option<bool> s_average = new("--ema") { Description = "use the moving average of the weights" };
-    private static readonly Option<string> s_runs = RunSession.RunsOption();
-    private static readonly Option<string> s_llama = new("--out") { Description = "where model.safetensors, config.json and tokenizer.json are written", Required = true, HelpName = "DIR" };
 
     public static Command Command
     {
@@ -46,12 +42,6 @@ internal static class ModelVerb
             { s_words, s_widths, s_steps, s_data, s_out };
             coordinates.SetAction(Coordinates);
             model.Add(coordinates);
-            Verb toLlama = new("to-llama", "write a trained MiniCPM as a LLaMA with the same logits, for tools that know no other", """
-                windtunnel model to-llama minicpm-20260101-120000 --out llama
-                """)
-            { s_run, s_llama, s_average, s_runs };
-            toLlama.SetAction(ToLlama);
-            model.Add(toLlama);
             return model;
         }
     }
@@ -66,7 +56,7 @@ internal static class ModelVerb
         }
         else
         {
-            Describe(config.Model.Resolve(vocabulary, length), length);
+            Describe(config.ResolveModel(vocabulary).Model, length);
         }
 
         return 0;
@@ -89,23 +79,6 @@ internal static class ModelVerb
         AtomicFile.WriteText(Path.Combine(folder, "coordinates.svg"), CoordinateReport.Draw(check, config.Model.Family).ToSvg());
         AtomicFile.WriteText(Path.Combine(folder, "coordinates.csv"), CoordinateReport.ToCsv(check));
         Console.WriteLine($"written: {Path.Combine(folder, "coordinates.svg")}, coordinates.csv");
-        return 0;
-    }
-
-    private static int ToLlama(ParseResult parsed)
-    {
-        (string id, long? step) = SampleVerb.RunAndStep(parsed.GetValue(s_run)!);
-        using CpuBackend backend = new();
-        using TrainedModel trained = TrainedModel.Open(RunFolder.Open(parsed.GetValue(s_runs)!, id), step, parsed.GetValue(s_average), backend);
-        using Llama llama = trained.Model is MiniCpm model
-            ? model.ToLlama()
-            : throw new ValidationException($"{id}: is a {trained.Model.Options.Family} and no minicpm; its checkpoints can be read as they are");
-        string folder = parsed.GetValue(s_llama)!;
-        Directory.CreateDirectory(folder);
-        AtomicFile.Write(Path.Combine(folder, "model.safetensors"), file => ModelWeights.Write(file, llama));
-        AtomicFile.WriteText(Path.Combine(folder, "config.json"), llama.Options.ToHuggingFace(trained.Tokenizer.EndOfTextId).ToJsonString(ConfigFile.JsonOptions));
-        trained.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
-        Console.WriteLine($"written: {Path.Combine(folder, "model.safetensors")}, config.json, tokenizer.json (step {trained.Step:N0})");
         return 0;
     }
 

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
 using Windtunnel.Models;
-using Windtunnel.Runs;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Training;
 
@@ -13,7 +11,7 @@ internal static class SampleVerb
 {
     private static readonly SamplingOptions s_defaults = new();
 
-    private static readonly Argument<string> s_run = new("run") { Description = "a run, or one of its checkpoints", HelpName = "RUN[@STEP]" };
+    private static readonly Argument<string> s_model = ModelArgument();
     private static readonly Option<string> s_prompt = new("--prompt") { Description = "what the text begins with", DefaultValueFactory = _ => "" };
     private static readonly Option<double> s_temperature = new("--temperature")
     {
@@ -31,7 +29,8 @@ internal static class SampleVerb
     private static readonly Option<int> s_tokens = new("--max-tokens") { Description = "length of a sample", DefaultValueFactory = _ => s_defaults.TokensMax };
     private static readonly Option<ulong> s_seed = new("--seed") { Description = "equal seeds give equal text", DefaultValueFactory = _ => s_defaults.Seed };
     private static readonly Option<int> s_count = new("--count") { Description = "how many samples", DefaultValueFactory = _ => 1 };
-    private static readonly Option<bool> s_average = new("--ema") { Description = "use the moving average of the weights" };
+    private static readonly Option<bool> s_average = AverageOption();
+    private static readonly Option<string?> s_tokenizer = TokenizerOption();
     private static readonly Option<string> s_runs = RunSession.RunsOption();
 
     public static Command Command
@@ -41,12 +40,26 @@ internal static class SampleVerb
             Verb sample = new("sample", "let a trained model write; the run may still be training", """
                 windtunnel sample tiny-20260101-120000
                 windtunnel sample tiny-20260101-120000@80 --prompt "The exception that" --temperature 0.5 --count 3
+                windtunnel sample llama --prompt "Once upon a time" --temperature 0 --max-tokens 60
                 """)
-            { s_run, s_prompt, s_temperature, s_topK, s_topP, s_tokens, s_seed, s_count, s_average, s_runs };
+            { s_model, s_prompt, s_temperature, s_topK, s_topP, s_tokens, s_seed, s_count, s_average, s_tokenizer, s_runs };
             sample.SetAction(Run);
             return sample;
         }
     }
+
+    /// <summary>A model to use.</summary>
+    internal static Argument<string> ModelArgument() => new("model")
+    {
+        Description = "a run or one of its checkpoints, a Hugging Face folder, or a checkpoint of llama2.c",
+        HelpName = "RUN[@STEP]|PATH",
+    };
+
+    /// <summary>Which weights of a run.</summary>
+    internal static Option<bool> AverageOption() => new("--ema") { Description = "use the moving average of a run's weights" };
+
+    /// <summary>What a model reads and writes.</summary>
+    internal static Option<string?> TokenizerOption() => new("--tokenizer") { Description = "the model's tokenizer; the one beside its weights where not given", HelpName = "PATH" };
 
     private static int Run(ParseResult parsed)
     {
@@ -59,10 +72,10 @@ internal static class SampleVerb
             throw new ValidationException($"count: {count} must be at least 1");
         }
 
-        (string id, long? step) = RunAndStep(parsed.GetValue(s_run)!);
         string prompt = parsed.GetValue(s_prompt)!;
         using CpuBackend backend = new();
-        using TrainedModel trained = TrainedModel.Open(RunFolder.Open(parsed.GetValue(s_runs)!, id), step, parsed.GetValue(s_average), backend);
+        using TrainedModel trained = TrainedModel.Open(
+            parsed.GetValue(s_model)!, parsed.GetValue(s_runs)!, parsed.GetValue(s_average), backend, parsed.GetValue(s_tokenizer));
         using Sampler sampler = new(trained.Model, trained.Tokenizer.VocabularySize);
         for (int i = 0; i < count; i++)
         {
@@ -77,13 +90,5 @@ internal static class SampleVerb
         }
 
         return 0;
-    }
-
-    internal static (string Id, long? Step) RunAndStep(string text)
-    {
-        int at = text.IndexOf('@');
-        return at < 0 ? (text, null)
-            : long.TryParse(text[(at + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? (text[..at], step)
-            : throw new ValidationException($"'{text}': what follows @ is not a step");
     }
 }

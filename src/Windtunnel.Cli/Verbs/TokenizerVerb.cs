@@ -16,7 +16,7 @@ internal static class TokenizerVerb
 
     private static readonly Argument<string[]> s_words = ConfigWords.Argument();
     private static readonly Option<string> s_out = new("--out") { Description = "where it is written", DefaultValueFactory = _ => "tokenizer.json", HelpName = "FILE" };
-    private static readonly Argument<string> s_file = new("tokenizer") { Description = "a tokenizer.json, or a folder with one, such as a prepared dataset" };
+    private static readonly Argument<string> s_file = new("tokenizer") { Description = "a tokenizer: tokenizer.json, GPT-2's vocab.json beside merges.txt, SentencePiece's .model, llama2.c's .bin, or a folder with one" };
     private static readonly Argument<string?> s_text = new("text") { Description = "the text; standard input where not given", Arity = ArgumentArity.ZeroOrOne };
     private static readonly Argument<int[]> s_ids = new("ids") { Description = "the token ids; standard input where not given", Arity = ArgumentArity.ZeroOrMore };
 
@@ -60,9 +60,10 @@ internal static class TokenizerVerb
         int[] lengths = [.. tokenizer.TokenByteLengths];
         Console.WriteLine($"vocabulary    {tokenizer.VocabularySize:N0} tokens, {lengths.Max()} bytes at most, {lengths.Average():F2} on average");
         Console.WriteLine($"special       {string.Join(", ", tokenizer.SpecialTokens.OrderBy(token => token.Value).Select(token => $"{token.Key} {token.Value}"))}");
+        Console.WriteLine($"texts         {(tokenizer.BeginningOfTextId is { } begin ? $"begin with {begin}, " : "")}end with {tokenizer.EndOfTextId}");
         if (tokenizer is BpeTokenizer bpe)
         {
-            Console.WriteLine($"merges        {bpe.Merges.Count:N0}, text split as in {bpe.Pattern}");
+            Console.WriteLine($"merges        {bpe.Merges.Count:N0}, text split as in {bpe.Pattern?.ToString() ?? "its file"}");
         }
 
         Console.WriteLine($"SHA-256       {Convert.ToHexStringLower(tokenizer.Sha256)}");
@@ -119,8 +120,7 @@ internal static class TokenizerVerb
     private static Tokenizer Load(ParseResult parsed)
     {
         string path = parsed.GetValue(s_file)!;
-        path = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
-        return File.Exists(path) ? Tokenizer.Load(path) : throw new ValidationException($"{path}: no such file");
+        return Path.Exists(path) ? Tokenizer.Load(path) : throw new ValidationException($"{path}: no such file");
     }
 
     /// <summary>A token as it reads, control characters and bytes that are no text on their own escaped.</summary>

@@ -74,6 +74,12 @@ internal static class TrainVerb
     private static void Explain(RunConfig config)
     {
         config.Data.Validate();
+        if (config.Inheritance is { } inheritance && InheritedModel.Missing(inheritance) is { Count: > 0 } missing)
+        {
+            Console.WriteLine($"# {string.Join(", ", missing)}: not there; the costs are those of model, which has to agree with it");
+            config = config with { Inheritance = null };
+        }
+
         config = config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
         RunEstimate estimate = RunEstimate.Of(config);
         MemoryEstimate memory = estimate.Memory;

@@ -315,5 +315,5 @@ public sealed class Ladder : IExperiment
 
     // The length is not known yet: a schedule that counts steps must not be held against the default one.
     private static long NonEmbedding(RunConfig config) =>
-        config.Model.Resolve(config.Data.Tokenizer.VocabularySizeMax(), config.Training.SequenceLength).Count().NonEmbedding;
+        config.ResolveModel(config.Data.Tokenizer.VocabularySizeMax()).Model.Count().NonEmbedding;
 }

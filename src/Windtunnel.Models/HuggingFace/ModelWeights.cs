@@ -3,49 +3,57 @@ using Windtunnel.Tensors.Backends;
 
 namespace Windtunnel.Models.HuggingFace;
 
-/// <summary>A model's weights, and tensors like them, to and from safetensors with Hugging Face's names and layouts.</summary>
+/// <summary>A model's weights, and tensors like them, from files and to safetensors, with Hugging Face's names and layouts.</summary>
 public static class ModelWeights
 {
     private const int ChunkElements = 1 << 20;
 
-    /// <summary>Writes every parameter of a model.</summary>
+    /// <summary>Writes parameters of a model.</summary>
     /// <param name="stream">Where to.</param>
     /// <param name="model">The model.</param>
     /// <param name="values">Other values of the same layout, such as a moving average; the model's own when null.</param>
-    public static void Write(Stream stream, Model model, Tensor? values = null)
+    /// <param name="type">F32, or F16 or BF16, to which they are rounded.</param>
+    /// <param name="parameters">Which; all when null.</param>
+    public static void Write(
+        Stream stream, Model model, Tensor? values = null, SafetensorsType type = SafetensorsType.F32, IEnumerable<Parameter>? parameters = null)
     {
         values ??= model.Parameters.Values;
-        Dictionary<string, Parameter> parameters = model.Parameters.Parameters.ToDictionary(parameter => parameter.Name);
+        Dictionary<string, Parameter> byName = (parameters ?? model.Parameters.Parameters).ToDictionary(parameter => parameter.Name);
         SafetensorsWriter.Write(
             stream,
-            parameters.Values.Select(parameter => new SafetensorsTensor(parameter.Name, SafetensorsType.F32, StoredShape(model, parameter))),
+            byName.Values.Select(parameter => new TensorInfo(parameter.Name, type, StoredShape(model, parameter))),
             (tensor, data) =>
             {
-                Parameter parameter = parameters[tensor.Name];
+                Parameter parameter = byName[tensor.Name];
                 Tensor source = new(values.Buffer, values.Offset + parameter.Offset, parameter.Shape);
                 if (model.IsStoredTransposed(parameter))
                 {
                     float[] matrix = new float[source.Shape.Count];
                     model.Backend.Read(source, matrix);
-                    SafetensorsWriter.WriteSingles(data, Transpose(matrix, source.Shape.Rows, source.Shape.Columns));
+                    SafetensorsWriter.WriteSingles(data, Transpose(matrix, source.Shape.Rows, source.Shape.Columns), type);
                 }
                 else
                 {
-                    Write(data, model.Backend, source);
+                    Write(data, model.Backend, source, type);
                 }
             },
             new Dictionary<string, string> { ["format"] = "pt" });
     }
 
     /// <summary>Fills every parameter of a model, or other values of the same layout.</summary>
+    /// <param name="file">Where they are, by the model's names.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="values">Other values of the same layout; the model's own when null.</param>
+    /// <param name="isLinear">Whether all matrices are [out, in], also those that Hugging Face stores as [in, out].</param>
     /// <exception cref="InvalidDataException">A parameter is missing or has another shape.</exception>
-    public static void Read(SafetensorsFile file, Model model, Tensor? values = null)
+    public static void Read(TensorFile file, Model model, Tensor? values = null, bool isLinear = false)
     {
         values ??= model.Parameters.Values;
         foreach (Parameter parameter in model.Parameters.Parameters)
         {
             Tensor destination = new(values.Buffer, values.Offset + parameter.Offset, parameter.Shape);
-            Read(file, parameter.Name, model.Backend, destination, StoredShape(model, parameter), model.IsStoredTransposed(parameter));
+            bool isTransposed = model.IsStoredTransposed(parameter) && !isLinear;
+            Read(file, parameter.Name, model.Backend, destination, StoredShape(model, parameter, isLinear), isTransposed);
         }
     }
 
@@ -54,21 +62,21 @@ public static class ModelWeights
     {
         Dictionary<string, Tensor> byName = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Tensor);
         SafetensorsWriter.Write(
-            stream, byName.Select(pair => new SafetensorsTensor(pair.Key, SafetensorsType.F32, Sizes(pair.Value.Shape))),
-            (tensor, data) => Write(data, backend, byName[tensor.Name]));
+            stream, byName.Select(pair => new TensorInfo(pair.Key, SafetensorsType.F32, Sizes(pair.Value.Shape))),
+            (tensor, data) => Write(data, backend, byName[tensor.Name], SafetensorsType.F32));
     }
 
     /// <summary>Fills named tensors that <see cref="Write(Stream, Backend, IEnumerable{ValueTuple{string, Tensor}})"/> wrote.</summary>
     /// <exception cref="InvalidDataException">A tensor is missing or has another shape.</exception>
-    public static void Read(SafetensorsFile file, Backend backend, IEnumerable<(string Name, Tensor Tensor)> tensors)
+    public static void Read(TensorFile file, Backend backend, IEnumerable<(string Name, Tensor Tensor)> tensors)
     {
         foreach ((string name, Tensor tensor) in tensors)
         {
-            Read(file, name, backend, tensor, Sizes(tensor.Shape), transposed: false);
+            Read(file, name, backend, tensor, Sizes(tensor.Shape), isTransposed: false);
         }
     }
 
-    private static void Write(Stream stream, Backend backend, Tensor source)
+    private static void Write(Stream stream, Backend backend, Tensor source, SafetensorsType type)
     {
         int rowsAChunk = Math.Max(1, ChunkElements / source.Shape.Columns);
         float[] chunk = new float[(long)Math.Min(rowsAChunk, source.Shape.Rows) * source.Shape.Columns];
@@ -77,25 +85,31 @@ public static class ModelWeights
             Tensor rows = source.SliceRows(row, Math.Min(rowsAChunk, source.Shape.Rows - row));
             Span<float> values = chunk.AsSpan(0, (int)rows.Shape.Count);
             backend.Read(rows, values);
-            SafetensorsWriter.WriteSingles(stream, values);
+            SafetensorsWriter.WriteSingles(stream, values, type);
         }
     }
 
-    private static void Read(SafetensorsFile file, string name, Backend backend, Tensor destination, long[] shape, bool transposed)
+    /// <summary>Throws unless a tensor has the shape that a model needs.</summary>
+    internal static void CheckShape(TensorFile file, string name, long[] shape)
     {
-        SafetensorsInfo info = file.Info(name);
+        TensorInfo info = file.Info(name);
         if (!info.Shape.SequenceEqual(shape))
         {
-            throw new InvalidDataException($"{file.Path}: {name} has shape [{string.Join(", ", info.Shape)}]; the model needs [{string.Join(", ", shape)}]");
+            throw new InvalidDataException($"{file.Path}: {info.Name} has shape [{string.Join(", ", info.Shape)}]; the model needs [{string.Join(", ", shape)}]");
         }
-
-        float[] values = new float[destination.Shape.Count];
-        file.ReadSingles(name, values);
-        backend.Write(destination, transposed ? Transpose(values, (int)shape[0], (int)shape[1]) : values);
     }
 
-    private static long[] StoredShape(Model model, Parameter parameter) =>
-        model.IsStoredTransposed(parameter) ? [parameter.Shape.Columns, parameter.Shape.Rows] : Sizes(parameter.Shape);
+    /// <summary>The shape of a parameter in a file.</summary>
+    internal static long[] StoredShape(Model model, Parameter parameter, bool isLinear = false) =>
+        model.IsStoredTransposed(parameter) && !isLinear ? [parameter.Shape.Columns, parameter.Shape.Rows] : Sizes(parameter.Shape);
+
+    private static void Read(TensorFile file, string name, Backend backend, Tensor destination, long[] shape, bool isTransposed)
+    {
+        CheckShape(file, name, shape);
+        float[] values = new float[destination.Shape.Count];
+        file.ReadSingles(name, values);
+        backend.Write(destination, isTransposed ? Transpose(values, (int)shape[0], (int)shape[1]) : values);
+    }
 
     private static long[] Sizes(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(axis => (long)shape[axis])];
 

@@ -27,16 +27,10 @@ public enum SafetensorsType
     U64,
 }
 
-/// <summary>One tensor of a safetensors file; row-major, little-endian.</summary>
-/// <param name="Shape">Sizes of at most 8 axes; none for a scalar.</param>
+/// <summary>One tensor of a safetensors file; little-endian.</summary>
 /// <param name="Begin">The offset of the first byte within the data, which starts after the header.</param>
 /// <param name="End">The offset after the last byte.</param>
-public sealed record SafetensorsInfo(string Name, SafetensorsType Type, IReadOnlyList<long> Shape, long Begin, long End)
-{
-    public long Bytes => End - Begin;
-
-    public long Elements => Shape.Aggregate(1L, (product, size) => product * size);
-}
+public sealed record SafetensorsInfo(string Name, SafetensorsType Type, IReadOnlyList<long> Shape, long Begin, long End) : TensorInfo(Name, Type, Shape);
 
 /// <summary>What the format leaves to be known of its types, and the limits we set.</summary>
 internal static class Safetensors

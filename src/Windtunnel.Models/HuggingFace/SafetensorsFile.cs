@@ -1,9 +1,5 @@
-using System.Buffers;
 using System.Buffers.Binary;
-using System.Numerics;
-using System.Runtime.InteropServices;
 using System.Text.Json;
-using Microsoft.Win32.SafeHandles;
 
 namespace Windtunnel.Models.HuggingFace;
 
@@ -13,23 +9,19 @@ namespace Windtunnel.Models.HuggingFace;
 /// </summary>
 /// <remarks>
 /// Source: https://github.com/huggingface/safetensors (README, format). Memory grows with what the file holds, never with what it claims.
-/// Data is read by position rather than mapped: a file that another process truncates is then an exception and not the end of this process.
 /// One file may be read by several threads.
 /// </remarks>
-public sealed class SafetensorsFile : IDisposable
+public sealed class SafetensorsFile : TensorFile
 {
-    private const int ChunkElements = 1 << 16;
-
-    private readonly SafeFileHandle _handle;
-    private readonly string _path;
+    private readonly PositionedFile _file;
     private readonly long _dataStart;
     private readonly Dictionary<string, string> _metadata = [];
     private readonly Dictionary<string, SafetensorsInfo> _tensors = [];
 
-    private SafetensorsFile(SafeFileHandle handle, string path)
+    private SafetensorsFile(PositionedFile file)
+        : base(file.Path)
     {
-        _handle = handle;
-        _path = path;
+        _file = file;
         byte[] header = ReadHeader();
         _dataStart = sizeof(ulong) + header.Length;
         try
@@ -45,130 +37,49 @@ public sealed class SafetensorsFile : IDisposable
         CheckOffsets();
     }
 
-    /// <summary>The path that the file was opened by.</summary>
-    public string Path => _path;
-
     /// <summary>The tensors in the order of their data.</summary>
-    public IReadOnlyList<SafetensorsInfo> Tensors { get; }
+    public override IReadOnlyList<SafetensorsInfo> Tensors { get; }
 
     /// <summary>The strings under <c>__metadata__</c>.</summary>
     public IReadOnlyDictionary<string, string> Metadata => _metadata;
 
     /// <exception cref="InvalidDataException">The file is not valid safetensors; the message names it and the rule.</exception>
     /// <exception cref="IOException">The file is absent or cannot be read.</exception>
-    public static SafetensorsFile Open(string path)
+    public static new SafetensorsFile Open(string path)
     {
-        SafeFileHandle handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+        PositionedFile file = new(path);
         try
         {
-            return new SafetensorsFile(handle, path);
+            return new SafetensorsFile(file);
         }
         catch
         {
-            handle.Dispose();
+            file.Dispose();
             throw;
         }
     }
 
-    public bool Contains(string name) => _tensors.ContainsKey(name);
+    /// <inheritdoc/>
+    public override void Dispose() => _file.Dispose();
 
-    /// <exception cref="InvalidDataException">The file has no such tensor.</exception>
-    public SafetensorsInfo Info(string name)
+    internal override SafetensorsInfo? Find(string name) => _tensors.GetValueOrDefault(name);
+
+    internal override void Read(TensorInfo info, long first, Span<byte> destination)
     {
-        return _tensors.TryGetValue(name, out SafetensorsInfo? info) ? info : throw new InvalidDataException($"{_path}: has no tensor {name}");
-    }
-
-    /// <summary>Reads the bytes of a tensor as they stand.</summary>
-    /// <param name="destination">As long as <see cref="SafetensorsInfo.Bytes"/>.</param>
-    public void ReadBytes(string name, Span<byte> destination)
-    {
-        SafetensorsInfo info = Info(name);
-        CheckLength(info, destination.Length, info.Bytes, nameof(destination));
-        Read(info.Begin, destination);
-    }
-
-    /// <summary>Reads a tensor of F64, F32, F16 or BF16 as float32.</summary>
-    /// <param name="destination">As long as <see cref="SafetensorsInfo.Elements"/>.</param>
-    /// <exception cref="InvalidDataException">The tensor is of another type.</exception>
-    public void ReadSingles(string name, Span<float> destination) => ReadNumbers(name, destination);
-
-    /// <summary>Reads a tensor of F64, F32, F16 or BF16 as float64.</summary>
-    /// <param name="destination">As long as <see cref="SafetensorsInfo.Elements"/>.</param>
-    /// <exception cref="InvalidDataException">The tensor is of another type.</exception>
-    public void ReadDoubles(string name, Span<double> destination) => ReadNumbers(name, destination);
-
-    public void Dispose() => _handle.Dispose();
-
-    private void ReadNumbers<T>(string name, Span<T> destination)
-        where T : unmanaged, INumberBase<T>
-    {
-        SafetensorsInfo info = Info(name);
-        CheckLength(info, destination.Length, info.Elements, nameof(destination));
-        if (info.Type == (typeof(T) == typeof(float) ? SafetensorsType.F32 : SafetensorsType.F64))
-        {
-            Read(info.Begin, MemoryMarshal.AsBytes(destination));
-            return;
-        }
-
-        if (info.Type is not (SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F32 or SafetensorsType.F64))
-        {
-            throw Bad($"tensor {name} is {info.Type}; expected F32, F64, F16 or BF16");
-        }
-
-        int size = (int)(info.Bytes / Math.Max(1, info.Elements));
-        byte[] chunk = ArrayPool<byte>.Shared.Rent(ChunkElements * sizeof(double));
-        try
-        {
-            for (int start = 0; start < destination.Length; start += ChunkElements)
-            {
-                Span<T> target = destination.Slice(start, Math.Min(ChunkElements, destination.Length - start));
-                Span<byte> bytes = chunk.AsSpan(0, target.Length * size);
-                Read(info.Begin + ((long)start * size), bytes);
-                for (int i = 0; i < target.Length; i++)
-                {
-                    target[i] = T.CreateTruncating(Number(info.Type, bytes[(i * size)..]));
-                }
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(chunk);
-        }
-    }
-
-    private static double Number(SafetensorsType type, ReadOnlySpan<byte> bytes) => type switch
-    {
-        SafetensorsType.F16 => (double)BinaryPrimitives.ReadHalfLittleEndian(bytes),
-        SafetensorsType.BF16 => BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes) << 16),
-        SafetensorsType.F32 => BinaryPrimitives.ReadSingleLittleEndian(bytes),
-        _ => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
-    };
-
-    private void Read(long begin, Span<byte> destination)
-    {
-        long at = _dataStart + begin;
-        while (!destination.IsEmpty)
-        {
-            int read = RandomAccess.Read(_handle, destination, at);
-            if (read == 0)
-            {
-                throw Bad("was truncated while open");
-            }
-
-            destination = destination[read..];
-            at += read;
-        }
+        SafetensorsInfo stored = (SafetensorsInfo)info;
+        _file.Read(_dataStart + stored.Begin + (first == 0 ? 0 : stored.Bytes / stored.Elements * first), destination);
     }
 
     private byte[] ReadHeader()
     {
-        long length = RandomAccess.GetLength(_handle);
+        long length = _file.Length;
         Span<byte> prefix = stackalloc byte[sizeof(ulong) + 1];
-        if (length < prefix.Length || RandomAccess.Read(_handle, prefix, 0) < prefix.Length)
+        if (length < prefix.Length)
         {
             throw Bad($"{length} bytes are too few for a header");
         }
 
+        _file.Read(0, prefix);
         ulong headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (headerBytes > Safetensors.MaxHeaderBytes || (long)headerBytes > length - sizeof(ulong))
         {
@@ -181,13 +92,7 @@ public sealed class SafetensorsFile : IDisposable
         }
 
         byte[] header = new byte[headerBytes];
-        int filled = 0;
-        while (filled < header.Length)
-        {
-            int read = RandomAccess.Read(_handle, header.AsSpan(filled), sizeof(ulong) + filled);
-            filled += read > 0 ? read : throw Bad("was truncated while open");
-        }
-
+        _file.Read(sizeof(ulong), header);
         return header;
     }
 
@@ -324,20 +229,10 @@ public sealed class SafetensorsFile : IDisposable
             end = info.End;
         }
 
-        long data = RandomAccess.GetLength(_handle) - _dataStart;
+        long data = _file.Length - _dataStart;
         if (end != data)
         {
             throw Bad($"the tensors fill {end} bytes, the file holds {data}");
         }
     }
-
-    private void CheckLength(SafetensorsInfo info, long length, long expected, string parameter)
-    {
-        if (length != expected)
-        {
-            throw new ArgumentException($"{_path}: tensor {info.Name} needs {expected}, the destination holds {length}", parameter);
-        }
-    }
-
-    private InvalidDataException Bad(string problem) => new($"{_path}: {(problem.Length > 300 ? problem[..300] + "..." : problem)}");
 }

@@ -5,9 +5,6 @@ using System.Text.Json;
 
 namespace Windtunnel.Models.HuggingFace;
 
-/// <summary>A tensor to write to a safetensors file.</summary>
-public sealed record SafetensorsTensor(string Name, SafetensorsType Type, IReadOnlyList<long> Shape);
-
 /// <summary>Writes safetensors files front to back, one tensor at a time: the same tensors give the same bytes in whatever order they are named.</summary>
 /// <remarks>Source: https://github.com/huggingface/safetensors (README, format); the order and padding are those of its own writer.</remarks>
 public static class SafetensorsWriter
@@ -21,15 +18,15 @@ public static class SafetensorsWriter
     /// <exception cref="ArgumentException">A name, shape or type cannot be written.</exception>
     /// <exception cref="InvalidOperationException">A tensor was given more or fewer bytes than its shape takes.</exception>
     public static void Write(
-        Stream stream, IEnumerable<SafetensorsTensor> tensors, Action<SafetensorsTensor, Stream> writeData, IReadOnlyDictionary<string, string>? metadata = null)
+        Stream stream, IEnumerable<TensorInfo> tensors, Action<TensorInfo, Stream> writeData, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        SafetensorsTensor[] ordered = [.. tensors.OrderByDescending(tensor => tensor.Type).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        TensorInfo[] ordered = [.. tensors.OrderByDescending(tensor => tensor.Type).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
         byte[] header = Header(ordered, metadata);
         Span<byte> length = stackalloc byte[sizeof(ulong)];
         BinaryPrimitives.WriteUInt64LittleEndian(length, (ulong)header.Length);
         stream.Write(length);
         stream.Write(header);
-        foreach (SafetensorsTensor tensor in ordered)
+        foreach (TensorInfo tensor in ordered)
         {
             using Counted counted = new(stream, Bytes(tensor));
             writeData(tensor, counted);
@@ -90,7 +87,7 @@ public static class SafetensorsWriter
         return float.IsNaN(value) ? (ushort)((bits >> 16) | 0x40) : (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
     }
 
-    private static byte[] Header(SafetensorsTensor[] tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static byte[] Header(TensorInfo[] tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         using MemoryStream buffer = new();
         using (Utf8JsonWriter json = new(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
@@ -109,7 +106,7 @@ public static class SafetensorsWriter
 
             long begin = 0;
             HashSet<string> names = [Safetensors.Metadata];
-            foreach (SafetensorsTensor tensor in tensors)
+            foreach (TensorInfo tensor in tensors)
             {
                 if (JsonEncodedText.Encode(tensor.Name, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes.Length > Safetensors.MaxNameLength || !names.Add(tensor.Name))
                 {
@@ -147,7 +144,7 @@ public static class SafetensorsWriter
         json.WriteEndArray();
     }
 
-    private static long Bytes(SafetensorsTensor tensor)
+    private static long Bytes(TensorInfo tensor)
     {
         return Safetensors.Bytes(tensor.Type, tensor.Shape)
             ?? throw new ArgumentException($"{tensor.Name}: cannot write shape [{string.Join(", ", tensor.Shape)}] of {tensor.Type}", nameof(tensor));

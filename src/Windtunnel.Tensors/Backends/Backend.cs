@@ -174,6 +174,14 @@ public abstract class Backend : IDisposable
     public abstract void SoftmaxCrossEntropy(Tensor logits, Tensor targets, Tensor losses, Tensor penalties, float zLoss, float gradScale);
 
     /// <summary>
+    /// Per row of logits [N, V] and a teacher's [N, V]: loss = lse - logit[target], divergence = T^2 KL(softmax(teacher / T) || softmax(logits / T)),
+    /// both zero where the target is negative (ignored). The logits are replaced by gradScale times the gradient of
+    /// (1 - weight) loss + weight divergence, the teacher's by anything.
+    /// </summary>
+    public abstract void SoftmaxDistillation(
+        Tensor logits, Tensor teacher, Tensor targets, Tensor losses, Tensor divergences, float weight, float temperature, float gradScale);
+
+    /// <summary>
     /// targets [N] drawn from softmax(logits [N, V]) where they are not negative (ignored): row n by the uniform number at
     /// <paramref name="start"/> + n of <paramref name="random"/>.
     /// </summary>

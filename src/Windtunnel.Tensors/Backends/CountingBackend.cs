@@ -199,6 +199,12 @@ public sealed class CountingBackend : Backend
     }
 
     /// <inheritdoc/>
+    public override void SoftmaxDistillation(
+        Tensor logits, Tensor teacher, Tensor targets, Tensor losses, Tensor divergences, float weight, float temperature, float gradScale)
+    {
+    }
+
+    /// <inheritdoc/>
     public override void SampleTargets(Tensor targets, Tensor logits, Philox random, long start)
     {
     }

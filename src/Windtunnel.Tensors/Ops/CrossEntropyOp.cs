@@ -64,7 +64,7 @@ public static class CrossEntropyOp
     }
 
     // A multiple of 128 rows, split evenly, so that every block keeps the matrix products busy.
-    private static int BlockRows(int rows, int vocabulary)
+    internal static int BlockRows(int rows, int vocabulary)
     {
         long most = Math.Max(128, LogitsABlock / vocabulary / 128 * 128);
         if (rows <= most)

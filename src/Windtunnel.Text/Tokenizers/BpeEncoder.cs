@@ -1,11 +1,15 @@
 using System.Runtime.InteropServices;
+using System.Text;
 
 namespace Windtunnel.Text.Tokenizers;
 
 /// <summary>
 /// Merges one piece at a time, remembering the pieces it has seen. Time is O(n log n) in a piece's length. One a thread.
 /// </summary>
-internal sealed class BpeEncoder(int[] byteIds, Dictionary<long, (int Rank, int Id)> merges)
+/// <param name="symbols">What pieces begin as.</param>
+/// <param name="merges">Rank and result by pair.</param>
+/// <param name="wholes">Pieces that are a token whatever the merges say, by their bytes in Latin-1; null where there are none.</param>
+internal sealed class BpeEncoder(SymbolTable symbols, Dictionary<long, (int Rank, int Id)> merges, Dictionary<string, int>? wholes)
 {
     private const int CachedPieces = 1 << 17;
     private const int CachedPieceBytesMax = 64;
@@ -46,20 +50,26 @@ internal sealed class BpeEncoder(int[] byteIds, Dictionary<long, (int Rank, int 
 
     private void Merge(ReadOnlySpan<byte> piece, List<int> ids)
     {
+        if (wholes is not null && wholes.TryGetValue(Encoding.Latin1.GetString(piece), out int whole))
+        {
+            ids.Add(whole);
+            return;
+        }
+
         if (_symbols.Length < piece.Length)
         {
             int capacity = Math.Max(CachedPieceBytesMax, piece.Length);
             (_symbols, _next, _previous) = (new int[capacity], new int[capacity], new int[capacity]);
         }
 
-        for (int i = 0; i < piece.Length; i++)
+        int count = symbols.Read(piece, _symbols);
+        for (int i = 0; i < count; i++)
         {
-            _symbols[i] = byteIds[piece[i]];
             _previous[i] = i - 1;
-            _next[i] = i + 1 < piece.Length ? i + 1 : -1;
+            _next[i] = i + 1 < count ? i + 1 : -1;
         }
 
-        for (int i = 0; i < piece.Length; i++)
+        for (int i = 0; i < count; i++)
         {
             Queue(i);
         }

@@ -20,6 +20,9 @@ public sealed class BytesTokenizer : Tokenizer
 
     public override ReadOnlySpan<int> TokenByteLengths => s_lengths;
 
+    internal override TokenizerDefinition Definition { get; } = TokenizerDefinition.ByteLevel(
+        [.. s_bytes.Select(b => new[] { b }), []], [], new Dictionary<string, int> { [EndOfText] = 256 }, SplitPattern.Gpt4);
+
     public override void Encode(ReadOnlySpan<byte> text, List<int> ids)
     {
         int start = ids.Count;

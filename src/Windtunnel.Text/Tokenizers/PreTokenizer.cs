@@ -31,6 +31,10 @@ public static class PreTokenizer
     /// <summary>The pattern of OpenAI's GPT-2 encoder.</summary>
     public const string Gpt2Regex = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
+    // Llama 3 writes the same cuts otherwise.
+    private const string Llama3Regex =
+        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
     private enum Kind : byte
     {
         End,
@@ -44,6 +48,14 @@ public static class PreTokenizer
     private static readonly Kind[] s_ascii = [.. Enumerable.Range(0, 128).Select(c => KindOf(new Rune(c)))];
 
     public static string Regex(SplitPattern pattern) => pattern == SplitPattern.Gpt4 ? Gpt4Regex : Gpt2Regex;
+
+    /// <summary>The pattern of a regular expression; null where it is none of those that are scanned by hand.</summary>
+    internal static SplitPattern? PatternOf(string regex) => regex switch
+    {
+        Gpt4Regex or Llama3Regex => SplitPattern.Gpt4,
+        Gpt2Regex => SplitPattern.Gpt2,
+        _ => null,
+    };
 
     /// <summary>The length in bytes of the first piece of a text that is not empty.</summary>
     public static int FirstLength(SplitPattern pattern, ReadOnlySpan<byte> text) =>

@@ -6,13 +6,26 @@ namespace Windtunnel.Text.Tokenizers;
 /// Turns tokens into text as they come. A character whose bytes are spread over tokens appears with the last of them;
 /// bytes that are not valid UTF-8 read as U+FFFD.
 /// </summary>
-public sealed class TokenDecoder(Tokenizer tokenizer)
+/// <param name="tokenizer">Whose tokens they are.</param>
+/// <param name="atStart">Whether the first token begins a text, so that a space that encoding put there is not shown.</param>
+public sealed class TokenDecoder(Tokenizer tokenizer, bool atStart = true)
 {
     private readonly Decoder _utf8 = Encoding.UTF8.GetDecoder();
+    private bool _dropsSpace = atStart && tokenizer.HasPrefixSpace;
 
     /// <summary>The characters that a token completes.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
-    public string Append(int id) => Decode(tokenizer.TokenBytes(id), last: false);
+    public string Append(int id)
+    {
+        ReadOnlySpan<byte> bytes = tokenizer.TokenBytes(id);
+        if (_dropsSpace && bytes.Length > 0)
+        {
+            _dropsSpace = false;
+            bytes = bytes[(bytes[0] == ' ' ? 1 : 0)..];
+        }
+
+        return Decode(bytes, last: false);
+    }
 
     /// <summary>What an unfinished character at the end reads as; empty where there is none.</summary>
     public string Finish() => Decode([], last: true);

@@ -30,12 +30,12 @@ public abstract record TokenizerOptions
     public virtual string Fingerprint() => JsonSerializer.Serialize(this);
 }
 
-/// <summary>A tokenizer that was saved before.</summary>
-/// <param name="Path">Its tokenizer.json.</param>
+/// <summary>A tokenizer that was saved before, here or elsewhere.</summary>
+/// <param name="Path">Its file or folder, of any format that <see cref="Tokenizer.Load"/> reads.</param>
 public sealed record FileTokenizerOptions(string Path = "tokenizer.json") : TokenizerOptions
 {
     public override Tokenizer Train(IEnumerable<string> documents) =>
-        File.Exists(Path) ? Tokenizer.Load(Path) : throw new ValidationException($"tokenizer file: '{Path}' does not exist: correct path");
+        System.IO.Path.Exists(Path) ? Tokenizer.Load(Path) : throw new ValidationException($"tokenizer file: '{Path}' does not exist: correct path");
 
     public override string Fingerprint() => Fingerprint(Convert.ToHexStringLower(Train([]).Sha256));
 
@@ -43,12 +43,13 @@ public sealed record FileTokenizerOptions(string Path = "tokenizer.json") : Toke
 }
 
 /// <summary>
-/// Text to token ids and back. Encoding is total and lossless: any bytes, valid UTF-8 or not, decode to themselves, and
-/// no text, not even a special token's name, encodes to a special token. Instances are safe to share between threads.
+/// Text to token ids and back. Encoding is total: any bytes, valid UTF-8 or not, have ids, and no text, not even a special
+/// token's name, encodes to a special token other than the unknown one. Tokenizers that are trained here are lossless; those of files
+/// are where their normalizer is, and where they have bytes for characters without a token. Instances are safe to share between threads.
 /// </summary>
 public abstract class Tokenizer
 {
-    /// <summary>The name of the special token that every tokenizer has.</summary>
+    /// <summary>The name of the special token that ends a text in tokenizers that are trained here.</summary>
     public const string EndOfText = "<|endoftext|>";
 
     private byte[]? _sha256;
@@ -59,14 +60,23 @@ public abstract class Tokenizer
     /// <summary>The id that ends every document; text never encodes to it. The last id where the tokenizer is trained here.</summary>
     public abstract int EndOfTextId { get; }
 
+    /// <summary>The id that the tokenizer's file puts in front of every text; null where it puts none.</summary>
+    public virtual int? BeginningOfTextId => null;
+
+    /// <summary>Whether encoding puts a space in front of text, which decoding takes away.</summary>
+    public virtual bool HasPrefixSpace => false;
+
     /// <summary>Ids by name of the tokens that stand for no text and that no text encodes to, the end-of-text token included.</summary>
     public virtual IReadOnlyDictionary<string, int> SpecialTokens => new Dictionary<string, int> { [EndOfText] = EndOfTextId };
 
-    /// <summary>Bytes of text a token stands for, by id; 0 for a special token.</summary>
+    /// <summary>Bytes of text a token stands for, by id; 0 for a special token. A prefix space counts.</summary>
     public abstract ReadOnlySpan<int> TokenByteLengths { get; }
 
     /// <summary>SHA-256 of the tokenizer.json that <see cref="Save"/> writes.</summary>
     public ReadOnlySpan<byte> Sha256 => _sha256 ??= System.Security.Cryptography.SHA256.HashData(TokenizerJson.Write(this));
+
+    /// <summary>What its file says.</summary>
+    internal abstract TokenizerDefinition Definition { get; }
 
     /// <summary>Appends the ids of bytes, usually UTF-8.</summary>
     public abstract void Encode(ReadOnlySpan<byte> text, List<int> ids);
@@ -102,7 +112,7 @@ public abstract class Tokenizer
             bytes.Write(TokenBytes(id));
         }
 
-        return bytes.WrittenSpan.ToArray();
+        return bytes.WrittenSpan[(HasPrefixSpace && bytes.WrittenSpan.StartsWith(" "u8) ? 1 : 0)..].ToArray();
     }
 
     /// <summary>The text that ids stand for; bytes that are not valid UTF-8 read as U+FFFD.</summary>
@@ -115,7 +125,11 @@ public abstract class Tokenizer
         AtomicFile.Write(path, stream => stream.Write(json));
     }
 
-    /// <summary>Reads a tokenizer.json that <see cref="Save"/> wrote.</summary>
-    /// <exception cref="InvalidDataException">It is not one, or is damaged.</exception>
-    public static Tokenizer Load(string path) => TokenizerJson.Load(path);
+    /// <summary>Reads a tokenizer.</summary>
+    /// <param name="path">
+    /// A tokenizer.json; GPT-2's vocab.json or encoder.json, with merges.txt or vocab.bpe beside it; SentencePiece's tokenizer.model; llama2.c's
+    /// tokenizer.bin; or a folder with one of them, of which the first in this order counts: tokenizer.json, tokenizer.model, vocab.json, encoder.json, tokenizer.bin.
+    /// </param>
+    /// <exception cref="InvalidDataException">It is none of these, is damaged, or asks for what is not supported, which the message names.</exception>
+    public static Tokenizer Load(string path) => TokenizerFile.Load(path);
 }

@@ -1,27 +1,31 @@
 using System.Buffers;
-using System.Text;
+using System.Runtime.CompilerServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace Windtunnel.Text.Tokenizers;
 
 /// <summary>
-/// The Hugging Face tokenizer.json of a byte-level BPE tokenizer: a Split by regular expression, then ByteLevel, with
-/// tokens spelled in GPT-2's printable byte alphabet. Other shapes are refused, not guessed at.
+/// The tokenizer.json of the Hugging Face library, with a BPE model. What is in the file and cannot be done is refused, not guessed at.
 /// </summary>
 public static class TokenizerJson
 {
+    /// <summary>The most tokens a file may have.</summary>
     public const int VocabularySizeMax = 1 << 20;
+
+    /// <summary>The most bytes a file may have.</summary>
     public const long FileBytesMax = 1 << 26;
 
-    private static readonly char[] s_charOfByte = ByteAlphabet();
-    private static readonly Dictionary<char, byte> s_byteOfChar = s_charOfByte.Index().ToDictionary(pair => pair.Item, pair => (byte)pair.Index);
+    internal const int MergesMax = 1 << 21;
+    internal const int AddedTokensMax = 1 << 16;
+
+    // A parsed document takes 12 bytes for each of them, however short it is in the file.
+    private const int ValuesMax = 1 << 23;
 
     /// <summary>The file's bytes; equal tokenizers give equal bytes.</summary>
     public static byte[] Write(Tokenizer tokenizer)
     {
-        BpeTokenizer? bpe = tokenizer as BpeTokenizer;
-        Dictionary<int, string> specialTokens = tokenizer.SpecialTokens.ToDictionary(token => token.Value, token => token.Key);
+        TokenizerDefinition definition = tokenizer.Definition;
         ArrayBufferWriter<byte> bytes = new();
         using (Utf8JsonWriter json = new(bytes, new JsonWriterOptions
         {
@@ -31,235 +35,304 @@ public static class TokenizerJson
         }))
         {
             json.WriteStartObject();
-            foreach ((string name, string value) in Frame(bpe?.Pattern ?? SplitPattern.Gpt4, tokenizer.SpecialTokens))
-            {
-                json.WritePropertyName(name);
-                using JsonDocument section = JsonDocument.Parse(value);
-                section.RootElement.WriteTo(json);
-            }
-
-            json.WriteStartObject("model");
-            foreach ((string name, string value) in ModelFrame())
-            {
-                json.WritePropertyName(name);
-                json.WriteRawValue(value);
-            }
-
-            json.WriteStartObject("vocab");
-            for (int id = 0; id < tokenizer.VocabularySize; id++)
-            {
-                json.WriteNumber(specialTokens.TryGetValue(id, out string? name) ? name : Spell(tokenizer, id), id);
-            }
-
-            json.WriteEndObject();
-            json.WriteStartArray("merges");
-            foreach ((int left, int right) in bpe?.Merges ?? [])
-            {
-                json.WriteStringValue($"{Spell(tokenizer, left)} {Spell(tokenizer, right)}");
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
+            json.WriteString("version", "1.0");
+            json.WriteNull("truncation");
+            json.WriteNull("padding");
+            WriteAddedTokens(json, definition.AddedTokens);
+            WriteSection(json, "normalizer", definition.Normalizer);
+            WriteSection(json, "pre_tokenizer", definition.PreTokenizer);
+            WriteSection(json, "post_processor", definition.PostProcessor);
+            WriteSection(json, "decoder", definition.Decoder);
+            WriteModel(json, definition);
             json.WriteEndObject();
         }
 
         return [.. bytes.WrittenSpan, (byte)'\n'];
     }
 
-    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
-    /// <exception cref="InvalidDataException">The file is not such a tokenizer.json.</exception>
-    public static Tokenizer Load(string path)
+    /// <exception cref="InvalidDataException">The document is no tokenizer.json with a BPE model.</exception>
+    internal static TokenizerDefinition Read(JsonElement root)
     {
-        try
-        {
-            long length = new FileInfo(path).Length;
-            Check(length <= FileBytesMax, $"{length} bytes is more than the {FileBytesMax} a tokenizer may have");
-            return Read(File.ReadAllBytes(path));
-        }
-        catch (Exception e) when (e is InvalidDataException or JsonException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"{path}: {e.Message.ReplaceLineEndings(" ")}: use a tokenizer.json that windtunnel wrote", e);
-        }
+        CheckNames(root, "", "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model");
+        Check(Property(root, "version").ValueEquals("1.0"), "version is not 1.0");
+        Check(IsNull(root, "truncation") && IsNull(root, "padding"), "truncation and padding are not supported: set both to null");
+        JsonElement model = Property(root, "model");
+        CheckModel(model);
+        List<AddedToken> addedTokens = ReadAddedTokens(Property(root, "added_tokens"));
+        string[] vocabulary = ReadVocabulary(Property(model, "vocab"), addedTokens, out Dictionary<string, int> ids);
+        return new TokenizerDefinition(
+            vocabulary,
+            ReadMerges(Property(model, "merges"), ids),
+            addedTokens,
+            Property(root, "normalizer").GetRawText(),
+            Property(root, "pre_tokenizer").GetRawText(),
+            Property(root, "post_processor").GetRawText(),
+            Property(root, "decoder").GetRawText(),
+            IsNull(model, "unk_token") ? null : Text(model, "unk_token"),
+            Flag(model, "fuse_unk"),
+            Flag(model, "byte_fallback"),
+            Flag(model, "ignore_merges"));
     }
 
-    private static Tokenizer Read(ReadOnlyMemory<byte> file)
+    /// <summary>A file's document, of which no value is there twice.</summary>
+    /// <exception cref="InvalidDataException">It has too many values.</exception>
+    /// <exception cref="JsonException">It is no JSON, or nested too deeply.</exception>
+    internal static JsonDocument Parse(byte[] file)
     {
-        using JsonDocument document = JsonDocument.Parse(file, new JsonDocumentOptions { MaxDepth = 16, AllowDuplicateProperties = false });
-        JsonElement model = Property(document.RootElement, "model");
-        JsonElement vocab = Property(model, "vocab");
-        Check(vocab.ValueKind == JsonValueKind.Object, "model.vocab is not an object");
-
-        Dictionary<string, int> ids = [];
-        foreach (JsonProperty token in vocab.EnumerateObject())
+        Utf8JsonReader reader = new(file, new JsonReaderOptions { MaxDepth = 16 });
+        for (int values = 0; reader.Read(); values++)
         {
-            int id = 0;
-            Check(token.Value.ValueKind == JsonValueKind.Number && token.Value.TryGetInt32(out id), "model.vocab: an id is not an integer");
-            ids.Add(token.Name, id);
-            Check(ids.Count <= VocabularySizeMax, $"model.vocab has more than {VocabularySizeMax} tokens");
+            Check(values < ValuesMax, $"has more than {ValuesMax} values");
         }
 
-        string?[] spellings = new string?[ids.Count];
-        foreach ((string token, int id) in ids)
-        {
-            Check((uint)id < (uint)ids.Count && spellings[id] is null, $"model.vocab: id {id} is out of range or there twice; ids must be 0 to {ids.Count - 1}");
-            spellings[id] = token;
-        }
-
-        Dictionary<string, int> specialTokens = SpecialTokens(Property(document.RootElement, "added_tokens"), ids);
-        HashSet<int> specialIds = [.. specialTokens.Values];
-        byte[][] tokens = [.. spellings.Select((spelling, id) => specialIds.Contains(id) ? [] : Bytes(spelling!))];
-        List<(int, int)> merges = Merges(Property(model, "merges"), ids, specialIds);
-        SplitPattern pattern = CheckFrame(document.RootElement, model, specialTokens);
-        bool isBytes = merges.Count == 0 && specialIds.Count == 1 && specialIds.Contains(256)
-            && tokens.Index().All(token => token.Index == 256 || token.Item is [byte b] && b == token.Index);
-        return isBytes && pattern == SplitPattern.Gpt4 ? new BytesTokenizer() : new BpeTokenizer(tokens, merges, specialTokens, pattern);
+        return JsonDocument.Parse(file, new JsonDocumentOptions { MaxDepth = 16, AllowDuplicateProperties = false });
     }
 
-    /// <summary>The names in added_tokens with their ids in the vocabulary; <see cref="CheckFrame"/> compares the rest.</summary>
-    private static Dictionary<string, int> SpecialTokens(JsonElement json, Dictionary<string, int> ids)
-    {
-        Check(
-            json.ValueKind == JsonValueKind.Array && json.GetArrayLength() <= BpeTokenizer.SpecialTokensMax,
-            $"added_tokens is not an array of at most {BpeTokenizer.SpecialTokensMax} tokens");
-        Dictionary<string, int> specialTokens = [];
-        foreach (JsonElement token in json.EnumerateArray())
-        {
-            string? name = Property(token, "content").GetString();
-            Check(
-                BpeTokenizer.IsSpecialTokenName(name) && ids.TryGetValue(name!, out int id) && specialTokens.TryAdd(name!, id),
-                $"added_tokens[{specialTokens.Count}] is not a new name of a special token in model.vocab");
-        }
-
-        Check(specialTokens.ContainsKey(Tokenizer.EndOfText), $"added_tokens has no {Tokenizer.EndOfText}");
-        return specialTokens;
-    }
-
-    private static List<(int Left, int Right)> Merges(JsonElement json, Dictionary<string, int> ids, HashSet<int> specialIds)
-    {
-        Check(json.ValueKind == JsonValueKind.Array && json.GetArrayLength() <= VocabularySizeMax, $"model.merges is not an array of at most {VocabularySizeMax} pairs");
-        List<(int Left, int Right)> merges = [];
-        HashSet<(int, int)> seen = [];
-        foreach (JsonElement merge in json.EnumerateArray())
-        {
-            int left = 0, right = 0;
-            Check(
-                merge.ValueKind == JsonValueKind.String && merge.GetString()!.Split(' ') is [string first, string second]
-                && ids.TryGetValue(first, out left) && ids.TryGetValue(second, out right)
-                && !specialIds.Contains(left) && !specialIds.Contains(right) && ids.ContainsKey(first + second) && seen.Add((left, right)),
-                $"model.merges[{merges.Count}] is not a new pair of tokens whose concatenation is a token");
-            merges.Add((left, right));
-        }
-
-        return merges;
-    }
-
-    /// <summary>Checks all but the vocabulary and the merges, and says which pattern splits the text.</summary>
-    private static SplitPattern CheckFrame(JsonElement root, JsonElement model, Dictionary<string, int> specialTokens)
-    {
-        SplitPattern pattern = Enum.GetValues<SplitPattern>().Cast<SplitPattern?>()
-            .FirstOrDefault(pattern => Same(Property(root, "pre_tokenizer"), Splitter(pattern!.Value)))
-            ?? throw new InvalidDataException("pre_tokenizer is not supported: only the GPT-4 or GPT-2 Split followed by ByteLevel is");
-        CheckSections(root, Frame(pattern, specialTokens), ["model"]);
-        CheckSections(model, ModelFrame(), ["vocab", "merges"]);
-        return pattern;
-    }
-
-    private static void CheckSections(JsonElement json, (string Name, string Value)[] expected, string[] extra)
-    {
-        foreach ((string name, string value) in expected)
-        {
-            Check(Same(Property(json, name), value), $"{name} is not supported: only {value} is");
-        }
-
-        foreach (JsonProperty property in json.EnumerateObject())
-        {
-            Check(extra.Contains(property.Name) || expected.Any(section => section.Name == property.Name), "a property that windtunnel does not write is there");
-        }
-    }
-
-    private static bool Same(JsonElement json, string expected)
-    {
-        using JsonDocument document = JsonDocument.Parse(expected);
-        return JsonElement.DeepEquals(json, document.RootElement);
-    }
-
-    private static (string Name, string Value)[] Frame(SplitPattern pattern, IReadOnlyDictionary<string, int> specialTokens) =>
-    [
-        ("version", "\"1.0\""),
-        ("truncation", "null"),
-        ("padding", "null"),
-        ("added_tokens", $"[{string.Join(',', specialTokens.OrderBy(token => token.Value).Select(AddedToken))}]"),
-        ("normalizer", "null"),
-        ("pre_tokenizer", Splitter(pattern)),
-        ("post_processor", "null"),
-        ("decoder", """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}"""),
-    ];
-
-    private static string AddedToken(KeyValuePair<string, int> token) =>
-        $$"""{"id":{{token.Value}},"content":{{JsonSerializer.Serialize(token.Key)}},"single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}""";
-
-    private static (string Name, string Value)[] ModelFrame() =>
-    [
-        ("type", "\"BPE\""),
-        ("dropout", "null"),
-        ("unk_token", "null"),
-        ("continuing_subword_prefix", "null"),
-        ("end_of_word_suffix", "null"),
-        ("fuse_unk", "false"),
-        ("byte_fallback", "false"),
-        ("ignore_merges", "false"),
-    ];
-
-    private static string Splitter(SplitPattern pattern) =>
+    internal static string Splitter(SplitPattern pattern) =>
         $$"""
         {"type":"Sequence","pretokenizers":[
         {"type":"Split","pattern":{"Regex":{{JsonSerializer.Serialize(PreTokenizer.Regex(pattern))}}},"behavior":"Isolated","invert":false},
         {"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]}
         """;
 
-    private static JsonElement Property(JsonElement json, string name) =>
+    internal static JsonElement Property(JsonElement json, string name) =>
         json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out JsonElement value) ? value : throw new InvalidDataException($"{name} is missing");
 
-    private static string Spell(Tokenizer tokenizer, int id)
+    /// <summary>Refuses settings that nothing here reads.</summary>
+    internal static void CheckNames(JsonElement json, string path, params ReadOnlySpan<string> names)
     {
-        StringBuilder spelling = new();
-        foreach (byte b in tokenizer.TokenBytes(id))
+        foreach (JsonProperty property in json.EnumerateObject())
         {
-            spelling.Append(s_charOfByte[b]);
+            Check(names.Contains(property.Name), $"{path}{(path.Length > 0 ? "." : "")}{property.Name} is not supported");
         }
-
-        return spelling.ToString();
     }
 
-    private static byte[] Bytes(string spelling)
-    {
-        byte[] bytes = new byte[spelling.Length];
-        for (int i = 0; i < bytes.Length; i++)
-        {
-            Check(s_byteOfChar.TryGetValue(spelling[i], out bytes[i]), "model.vocab: a token is not spelled in the byte-level alphabet");
-        }
+    internal static string Text(JsonElement json, string name) =>
+        Property(json, name) is { ValueKind: JsonValueKind.String } value ? value.GetString()! : throw new InvalidDataException($"{name} is not a text");
 
-        return bytes;
-    }
+    /// <summary>A flag of the file; false, or what is given, where it is absent.</summary>
+    internal static bool Flag(JsonElement json, string name, bool otherwise = false) =>
+        !json.TryGetProperty(name, out JsonElement value) ? otherwise
+        : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
+        : throw new InvalidDataException($"{name} is neither true nor false");
 
-    /// <summary>GPT-2's bytes_to_unicode: printable bytes stand for themselves, the others for U+0100 upwards in order.</summary>
-    private static char[] ByteAlphabet()
-    {
-        char[] alphabet = new char[256];
-        char next = 'Ā';
-        for (int b = 0; b < 256; b++)
-        {
-            alphabet[b] = b is >= '!' and <= '~' or >= 0xA1 and <= 0xAC or >= 0xAE ? (char)b : next++;
-        }
+    internal static bool IsNull(JsonElement json, string name) => !json.TryGetProperty(name, out JsonElement value) || value.ValueKind == JsonValueKind.Null;
 
-        return alphabet;
-    }
-
-    private static void Check(bool condition, string message)
+    internal static void Check(bool condition, string message)
     {
         if (!condition)
         {
             throw new InvalidDataException(message);
         }
     }
+
+    /// <summary>The same, for millions of values: the message is put together only where it is needed.</summary>
+    internal static void Check(bool condition, [InterpolatedStringHandlerArgument(nameof(condition))] ref Problem message)
+    {
+        if (!condition)
+        {
+            throw new InvalidDataException(message.ToString());
+        }
+    }
+
+    [InterpolatedStringHandler]
+    internal ref struct Problem
+    {
+        private DefaultInterpolatedStringHandler _text;
+
+        public Problem(int literalLength, int formattedCount, bool condition, out bool isNeeded)
+        {
+            isNeeded = !condition;
+            _text = isNeeded ? new(literalLength, formattedCount) : default;
+        }
+
+        public void AppendLiteral(string text) => _text.AppendLiteral(text);
+
+        public void AppendFormatted<T>(T value) => _text.AppendFormatted(value);
+
+        public override string ToString() => _text.ToStringAndClear();
+    }
+
+    private static void CheckModel(JsonElement model)
+    {
+        Check(model.ValueKind == JsonValueKind.Object, "model is not an object");
+        if (model.TryGetProperty("type", out _) && Text(model, "type") is var type and not "BPE")
+        {
+            throw new InvalidDataException($"model.type {type} is not supported: only BPE is");
+        }
+
+        foreach (JsonProperty property in model.EnumerateObject())
+        {
+            bool known = property.Name switch
+            {
+                "type" or "vocab" or "merges" or "unk_token" or "fuse_unk" or "byte_fallback" or "ignore_merges" => true,
+                "dropout" => IsNull(model, "dropout") || (property.Value.ValueKind == JsonValueKind.Number && property.Value.TryGetDouble(out double rate) && rate == 0),
+                "continuing_subword_prefix" or "end_of_word_suffix" => IsNull(model, property.Name) || property.Value.ValueEquals(""),
+                _ => false,
+            };
+            Check(known, $"model.{property.Name} {Short(property.Value)} is not supported");
+        }
+    }
+
+    private static List<AddedToken> ReadAddedTokens(JsonElement json)
+    {
+        Check(json.ValueKind == JsonValueKind.Array && json.GetArrayLength() <= AddedTokensMax, $"added_tokens is not an array of at most {AddedTokensMax} tokens");
+        List<AddedToken> tokens = [];
+        HashSet<string> contents = [];
+        foreach (JsonElement token in json.EnumerateArray())
+        {
+            string path = $"added_tokens[{tokens.Count}]";
+            Check(token.ValueKind == JsonValueKind.Object, $"{path} is not an object");
+            CheckNames(token, path, "id", "content", "single_word", "lstrip", "rstrip", "normalized", "special");
+            int id = 0;
+            Check(Property(token, "id") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out id), $"{path}.id is not an integer");
+            string content = Text(token, "content");
+            bool special = Flag(token, "special");
+            Check(content.Length is > 0 and <= AddedTokenMatcher.LengthMax && contents.Add(content), $"{path}.content is empty, too long, or that of another");
+            tokens.Add(new AddedToken(
+                id, content, Flag(token, "single_word"), Flag(token, "lstrip"), Flag(token, "rstrip"), Flag(token, "normalized", otherwise: !special), special));
+        }
+
+        return tokens;
+    }
+
+    /// <summary>The spellings by id, and back: the vocabulary and the added tokens, which may be in it.</summary>
+    private static string[] ReadVocabulary(JsonElement json, List<AddedToken> addedTokens, out Dictionary<string, int> ids)
+    {
+        ids = ReadIds(json, "model.vocab");
+        foreach ((int index, AddedToken token) in addedTokens.Index())
+        {
+            Check(
+                ids.TryAdd(token.Content, token.Id) || ids[token.Content] == token.Id,
+                $"added_tokens[{index}]: '{token.Content}' has the id {token.Id} here and another in model.vocab");
+        }
+
+        return Spellings(ids, "model.vocab");
+    }
+
+    /// <summary>An object of ids by spelling.</summary>
+    internal static Dictionary<string, int> ReadIds(JsonElement json, string path)
+    {
+        Check(json.ValueKind == JsonValueKind.Object, $"{path} is not an object");
+        Dictionary<string, int> ids = [];
+        foreach (JsonProperty token in json.EnumerateObject())
+        {
+            int id = 0;
+            Check(token.Value.ValueKind == JsonValueKind.Number && token.Value.TryGetInt32(out id), $"{path}: an id is not an integer");
+            Check(token.Name.Length > 0, $"{path}: a token is empty");
+            Check(ids.Count < VocabularySizeMax, $"{path} has more than {VocabularySizeMax} tokens");
+            ids.Add(token.Name, id);
+        }
+
+        return ids;
+    }
+
+    internal static string[] Spellings(Dictionary<string, int> ids, string path)
+    {
+        string[] spellings = new string[ids.Count];
+        foreach ((string token, int id) in ids)
+        {
+            Check(
+                (uint)id < (uint)ids.Count && spellings[id] is null,
+                $"{path}: id {id} is out of range or there twice; with added tokens, ids must be 0 to {ids.Count - 1}");
+            spellings[id] = token;
+        }
+
+        return spellings;
+    }
+
+    private static List<(int Left, int Right)> ReadMerges(JsonElement json, Dictionary<string, int> ids)
+    {
+        Check(json.ValueKind == JsonValueKind.Array && json.GetArrayLength() <= MergesMax, $"model.merges is not an array of at most {MergesMax} pairs");
+        List<(int Left, int Right)> merges = [];
+        HashSet<(int, int)> seen = [];
+        foreach (JsonElement merge in json.EnumerateArray())
+        {
+            string[] pair = merge.ValueKind switch
+            {
+                JsonValueKind.String => merge.GetString()!.Split(' '),
+                JsonValueKind.Array when merge.GetArrayLength() == 2 => [.. merge.EnumerateArray().Select(part => part.ValueKind == JsonValueKind.String ? part.GetString()! : "")],
+                _ => [],
+            };
+            Check(Merge(pair, ids, out (int, int) found) && seen.Add(found), $"model.merges[{merges.Count}] is not a new pair of tokens whose concatenation is a token");
+            merges.Add(found);
+        }
+
+        return merges;
+    }
+
+    /// <summary>Finds the ids of a merge, if it is one.</summary>
+    internal static bool Merge(string[] pair, Dictionary<string, int> ids, out (int Left, int Right) merge)
+    {
+        merge = default;
+        return pair is [string left, string right] && ids.TryGetValue(left, out merge.Left) && ids.TryGetValue(right, out merge.Right) && ids.ContainsKey(left + right);
+    }
+
+    private static void WriteAddedTokens(Utf8JsonWriter json, IReadOnlyList<AddedToken> tokens)
+    {
+        json.WriteStartArray("added_tokens");
+        foreach (AddedToken token in tokens)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("id", token.Id);
+            json.WriteString("content", token.Content);
+            json.WriteBoolean("single_word", token.SingleWord);
+            json.WriteBoolean("lstrip", token.LeftStrip);
+            json.WriteBoolean("rstrip", token.RightStrip);
+            json.WriteBoolean("normalized", token.Normalized);
+            json.WriteBoolean("special", token.Special);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteSection(Utf8JsonWriter json, string name, string value)
+    {
+        json.WritePropertyName(name);
+        using JsonDocument section = JsonDocument.Parse(value);
+        section.RootElement.WriteTo(json);
+    }
+
+    private static void WriteModel(Utf8JsonWriter json, TokenizerDefinition definition)
+    {
+        json.WriteStartObject("model");
+        json.WriteString("type", "BPE");
+        json.WriteNull("dropout");
+        json.WriteString("unk_token", definition.UnknownToken);
+        json.WriteNull("continuing_subword_prefix");
+        json.WriteNull("end_of_word_suffix");
+        json.WriteBoolean("fuse_unk", definition.FuseUnknown);
+        json.WriteBoolean("byte_fallback", definition.ByteFallback);
+        json.WriteBoolean("ignore_merges", definition.IgnoreMerges);
+        json.WriteStartObject("vocab");
+        foreach ((int id, string spelling) in definition.Vocabulary.Index())
+        {
+            json.WriteNumber(spelling, id);
+        }
+
+        json.WriteEndObject();
+        json.WriteStartArray("merges");
+        bool asPairs = definition.Merges.Any(merge => definition.Vocabulary[merge.Left].Contains(' ') || definition.Vocabulary[merge.Right].Contains(' '));
+        foreach ((int left, int right) in definition.Merges)
+        {
+            if (asPairs)
+            {
+                json.WriteStartArray();
+                json.WriteStringValue(definition.Vocabulary[left]);
+                json.WriteStringValue(definition.Vocabulary[right]);
+                json.WriteEndArray();
+            }
+            else
+            {
+                json.WriteStringValue($"{definition.Vocabulary[left]} {definition.Vocabulary[right]}");
+            }
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    /// <summary>A value as a message shows it.</summary>
+    internal static string Short(JsonElement value) => value.GetRawText() is { Length: > 60 } text ? $"{text[..60]}..." : value.GetRawText();
 }

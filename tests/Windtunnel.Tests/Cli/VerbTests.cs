@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Windtunnel.Models.HuggingFace;
 using Windtunnel.Runs;
 
@@ -17,7 +18,10 @@ public sealed class VerbTests(Tool tool)
     [InlineData("runs", "compare")]
     [InlineData("model")]
     [InlineData("model", "coordinates")]
-    [InlineData("model", "to-llama")]
+    [InlineData("inherit")]
+    [InlineData("analyze")]
+    [InlineData("analyze", "attention")]
+    [InlineData("export")]
     [InlineData("data")]
     [InlineData("tokenizer")]
     [InlineData("tokenizer", "train")]
@@ -150,13 +154,55 @@ public sealed class VerbTests(Tool tool)
         using TemporaryFolder folder = new();
         tool.Train("--id", "minicpm", "--training.length=3", "--schedule={type: constant}", "--model={type: minicpm, size: 20k, baseWidth: 16}").AssertSucceeds();
 
-        Tool.Run("model", "to-llama", "minicpm", "--runs", tool.Runs, "--out", folder.File("llama")).AssertSucceeds();
+        Tool.Run("export", "minicpm", "--runs", tool.Runs, "--out", folder.File("llama")).AssertSucceeds();
 
         using SafetensorsFile weights = SafetensorsFile.Open(folder.File("llama/model.safetensors"));
         Assert.Equal(512, weights.Info("lm_head.weight").Shape[0]);
         Assert.Contains("\"LlamaForCausalLM\"", File.ReadAllText(folder.File("llama/config.json")));
         Assert.True(File.Exists(folder.File("llama/tokenizer.json")));
-        Tool.Run("model", "to-llama", "trunk", "--runs", tool.Runs, "--out", folder.Path).AssertFails(2, "is a llama and no minicpm");
+        Tool.Run("export", "minicpm", "--runs", tool.Runs, "--out", folder.File("llama")).AssertFails(2, "is not empty");
+    }
+
+    [Fact]
+    public void An_exported_model_writes_what_its_run_writes()
+    {
+        using TemporaryFolder folder = new();
+        string[] greedily = ["--temperature", "0", "--max-tokens", "20", "--prompt", "The "];
+
+        string exported = Tool.Run("export", "trunk@30", "--runs", tool.Runs, "--out", folder.File("trunk"), "--shard-bytes", "30000").AssertSucceeds();
+
+        Assert.Contains("model.safetensors.index.json", exported);
+        Assert.Contains("(step 30)", exported);
+        Assert.Equal(
+            Tool.Run(["sample", "trunk@30", "--runs", tool.Runs, .. greedily]).AssertSucceeds(), Tool.Run(["sample", folder.File("trunk"), .. greedily]).AssertSucceeds());
+        Tool.Run("sample", folder.File("trunk"), "--ema").AssertFails(2, "only runs have a moving average");
+        Tool.Run("export", "trunk", "--runs", tool.Runs, "--out", folder.File("other"), "--dtype", "f8").AssertFails(2, "--dtype f8");
+        File.WriteAllText(folder.File("trunk/config.json"), "{}");
+        Tool.Run("sample", folder.File("trunk")).AssertFails(3, "model_type: missing");
+    }
+
+    [Fact]
+    public void A_published_model_tells_its_story_from_every_format_and_from_its_export()
+    {
+        string stories = SharedData.Require("data/fixtures/stories260K");
+        string story = (string)JsonNode.Parse(File.ReadAllText(Path.Combine(stories, "golden.json")))!["run_c_greedy_200_text"]!;
+        using TemporaryFolder folder = new();
+        string[] greedily = ["--temperature", "0", "--max-tokens", "60"];
+        Tool.Run("export", Path.Combine(stories, "hf"), "--out", folder.File("again")).AssertSucceeds();
+
+        foreach (string[] model in (string[][])[
+            [Path.Combine(stories, "hf")], [Path.Combine(stories, "stories260K.bin"), "--tokenizer", Path.Combine(stories, "tok512.bin")], [folder.File("again")]])
+        {
+            string told = Tool.Run(["sample", .. model, .. greedily]).AssertSucceeds().TrimEnd();
+            Assert.InRange(told.Length, 150, 300);
+            Assert.StartsWith(told, story);
+            Assert.Equal(story[..told.Length], Tool.Run(["sample", .. model, .. greedily, "--prompt", story[..16]]).AssertSucceeds()[..told.Length]);
+        }
+
+        Assert.Equal((1, 2), ((int)Config()["bos_token_id"]!, (int)Config()["eos_token_id"]!));
+        Tool.Run("sample", Path.Combine(stories, "stories260K.bin")).AssertFails(3, "has no tokenizer");
+
+        JsonNode Config() => JsonNode.Parse(File.ReadAllText(folder.File("again/config.json")))!;
     }
 
     [Fact]

@@ -27,7 +27,7 @@ public sealed class SafetensorsTests
         Assert.DoesNotContain('\n', message);
     }
 
-    private static byte[] Written(SafetensorsTensor[] tensors, Action<SafetensorsTensor, Stream> write, IReadOnlyDictionary<string, string>? metadata = null)
+    private static byte[] Written(TensorInfo[] tensors, Action<TensorInfo, Stream> write, IReadOnlyDictionary<string, string>? metadata = null)
     {
         using MemoryStream stream = new();
         SafetensorsWriter.Write(stream, tensors, write, metadata);
@@ -38,9 +38,9 @@ public sealed class SafetensorsTests
     public void Every_type_round_trips()
     {
         using TemporaryFolder folder = new();
-        SafetensorsTensor[] tensors = [.. Enum.GetValues<SafetensorsType>().Select((type, i) => new SafetensorsTensor($"layer.{i}.\"é\"", type, [4, i % 3, 2])),
+        TensorInfo[] tensors = [.. Enum.GetValues<SafetensorsType>().Select((type, i) => new TensorInfo($"layer.{i}.\"é\"", type, [4, i % 3, 2])),
             new("scalar", SafetensorsType.F32, []), new("empty", SafetensorsType.I64, [0])];
-        Dictionary<SafetensorsTensor, byte[]> data = [];
+        Dictionary<TensorInfo, byte[]> data = [];
         Random random = new(1);
         byte[] bytes = Written(
             tensors,
@@ -68,9 +68,9 @@ public sealed class SafetensorsTests
         using SafetensorsFile file = SafetensorsFile.Open(folder.File("all.safetensors"));
         Assert.Equal(tensors.Length, file.Tensors.Count);
         Assert.Equal(("pt", "b"), (file.Metadata["format"], file.Metadata["a"]));
-        foreach ((SafetensorsTensor tensor, byte[] content) in data)
+        foreach ((TensorInfo tensor, byte[] content) in data)
         {
-            SafetensorsInfo info = file.Info(tensor.Name);
+            TensorInfo info = file.Info(tensor.Name);
             Assert.Equal(tensor.Type, info.Type);
             Assert.Equal(tensor.Shape, info.Shape);
             byte[] read = new byte[info.Bytes];
@@ -92,7 +92,7 @@ public sealed class SafetensorsTests
         SafetensorsType[] types = [SafetensorsType.F32, SafetensorsType.F16, SafetensorsType.BF16, SafetensorsType.F64];
         using (FileStream stream = File.Create(folder.File("a.safetensors")))
         {
-            SafetensorsWriter.Write(stream, types.Select(type => new SafetensorsTensor(type.ToString(), type, [values.Length])), (tensor, data) => SafetensorsWriter.WriteSingles(data, values, tensor.Type));
+            SafetensorsWriter.Write(stream, types.Select(type => new TensorInfo(type.ToString(), type, [values.Length])), (tensor, data) => SafetensorsWriter.WriteSingles(data, values, tensor.Type));
         }
 
         using SafetensorsFile file = SafetensorsFile.Open(folder.File("a.safetensors"));
@@ -136,8 +136,8 @@ public sealed class SafetensorsTests
     [Fact]
     public void Bytes_do_not_depend_on_the_order_given()
     {
-        SafetensorsTensor[] tensors = [new("b", SafetensorsType.F16, [2]), new("a", SafetensorsType.F16, [2]), new("z", SafetensorsType.F64, [1]), new("c", SafetensorsType.U8, [3])];
-        static void Fill(SafetensorsTensor tensor, Stream data) => data.Write(new byte[tensor.Type switch { SafetensorsType.F64 => 8, SafetensorsType.F16 => 4, _ => 3 }]);
+        TensorInfo[] tensors = [new("b", SafetensorsType.F16, [2]), new("a", SafetensorsType.F16, [2]), new("z", SafetensorsType.F64, [1]), new("c", SafetensorsType.U8, [3])];
+        static void Fill(TensorInfo tensor, Stream data) => data.Write(new byte[tensor.Type switch { SafetensorsType.F64 => 8, SafetensorsType.F16 => 4, _ => 3 }]);
         byte[] bytes = Written(tensors, Fill);
         Assert.Equal(bytes, Written([.. tensors.Reverse()], Fill));
         string header = Encoding.UTF8.GetString(bytes.AsSpan(8, (int)BinaryPrimitives.ReadInt64LittleEndian(bytes)));
@@ -148,7 +148,7 @@ public sealed class SafetensorsTests
     [Fact]
     public void What_cannot_be_written_is_refused()
     {
-        static void Nothing(SafetensorsTensor tensor, Stream data)
+        static void Nothing(TensorInfo tensor, Stream data)
         {
         }
 
@@ -171,7 +171,7 @@ public sealed class SafetensorsTests
         using SafetensorsFile file = SafetensorsFile.Open(path);
         Assert.NotEmpty(file.Tensors);
         byte[] rewritten = Written(
-            [.. file.Tensors.Select(info => new SafetensorsTensor(info.Name, info.Type, info.Shape))],
+            [.. file.Tensors.Select(info => new TensorInfo(info.Name, info.Type, info.Shape))],
             (tensor, data) =>
             {
                 byte[] bytes = new byte[file.Info(tensor.Name).Bytes];

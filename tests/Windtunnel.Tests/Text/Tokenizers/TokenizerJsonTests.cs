@@ -64,21 +64,27 @@ public sealed class TokenizerJsonTests : IDisposable
         Refused("model.vocab", json => json["model"]!["vocab"]!["Ġ"] = 1e9);
         Refused("model.vocab", json => json["model"]!["vocab"]!["Ġ"] = "32");
         Refused("no token for the bytes ff", json => Rename(json["model"]!["vocab"]!.AsObject(), "ÿ", "zzzz"));
-        Refused("byte-level alphabet", json => Rename(json["model"]!["vocab"]!.AsObject(), "Ġ", "日"));
-        Refused("added_tokens[0]", json => Rename(json["model"]!["vocab"]!.AsObject(), Tokenizer.EndOfText, "zzzz"));
+        Refused("byte-level alphabet", json => Rename(json["model"]!["vocab"]!.AsObject(), "ÿ", "日"));
+        Refused("there twice", json => Rename(json["model"]!["vocab"]!.AsObject(), Tokenizer.EndOfText, "zzzz"));
         Refused("model.merges[1]", json => json["model"]!["merges"]![1] = "z q");
         Refused("model.merges[1]", json => json["model"]!["merges"]![1] = (string?)json["model"]!["merges"]![0]);
         Refused("model.merges[0]", json => json["model"]!["merges"]![0] = "");
         Refused("pre_tokenizer", json => json["pre_tokenizer"]!["pretokenizers"]![0]!["pattern"]!["Regex"] = "(a+)+$");
-        Refused("normalizer", json => json["normalizer"] = JsonNode.Parse("""{"type":"NFC"}"""));
+        Refused("normalizer.type Nmt", json => json["normalizer"] = JsonNode.Parse("""{"type":"Nmt"}"""));
         Refused("added_tokens", json => json["added_tokens"]![0]!["id"] = 3);
-        Refused("no <|endoftext|>", json => json["added_tokens"] = new JsonArray());
+        Refused("no special token that ends a text", json => json["added_tokens"] = new JsonArray());
         Refused("added_tokens[1]", json => json["added_tokens"]!.AsArray().Add(json["added_tokens"]![0]!.DeepClone()));
         Refused("added_tokens[0]", json => json["added_tokens"]![0]!["content"] = "the");
-        Refused("added_tokens[0]", json => json["added_tokens"]![0]!["content"] = "<|absent|>");
-        Refused("at most 256", json => json["added_tokens"] = new JsonArray([.. Enumerable.Range(0, 257).Select(i => JsonValue.Create(i))]));
+        Refused("there twice", json => json["added_tokens"]![0]!["content"] = "<|absent|>");
+        Refused("at most 65536", json => json["added_tokens"] = new JsonArray([.. Enumerable.Range(0, 65537).Select(i => JsonValue.Create(i))]));
+        Refused("model.merges[0] makes", json => json["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 256, ["content"] = Spelling(json, 256), ["special"] = true }));
+        Refused("model.type Unigram", json => json["model"]!["type"] = "Unigram");
+        Refused("post_processor.type RobertaProcessing", json => json["post_processor"] = JsonNode.Parse("""{"type":"RobertaProcessing"}"""));
+        Refused("decoder.type WordPiece", json => json["decoder"] = JsonNode.Parse("""{"type":"WordPiece"}"""));
+        Refused("truncation", json => json["truncation"] = JsonNode.Parse("""{"max_length":512}"""));
+        Refused("pre_tokenizer.pretokenizers[1].useRegex", json => json["pre_tokenizer"]!["pretokenizers"]![1]!["useRegex"] = true);
         Refused("dropout", json => json["model"]!["dropout"] = 0.1);
-        Refused("a property", json => json["extra"] = 1);
+        Refused("extra is not supported", json => json["extra"] = 1);
         Refused("decoder is missing", json => json.AsObject().Remove("decoder"));
     }
 
@@ -126,6 +132,8 @@ public sealed class TokenizerJsonTests : IDisposable
         string path = _folder.Write("changed.json", json.ToJsonString());
         Assert.Contains(message, Assert.Throws<InvalidDataException>(() => Tokenizer.Load(path)).Message);
     }
+
+    private static string Spelling(JsonNode json, int id) => json["model"]!["vocab"]!.AsObject().First(token => (int)token.Value! == id).Key;
 
     private JsonNode Saved(Tokenizer tokenizer)
     {

@@ -1,0 +1,178 @@
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Windtunnel.Models;
+using Windtunnel.Models.HuggingFace;
+using Windtunnel.Runs;
+using Windtunnel.Runs.Config;
+using Windtunnel.Tensors.Backends;
+using Windtunnel.Text;
+using Windtunnel.Text.Tokenizers;
+using Windtunnel.Training.Checkpoints;
+
+namespace Windtunnel.Training;
+
+/// <summary>A trained model that others are made from or taught by. Opening it reads no weights.</summary>
+public sealed class Reference
+{
+    // Those that PretrainedModel looks for, in its order.
+    private static readonly string[] s_weights = ["model.safetensors", "*.safetensors", "pytorch_model.bin", "*.bin"];
+
+    private readonly string _weights;
+
+    private Reference(string path, ModelOptions model, string tokenizer, string weights, string sha256)
+    {
+        (Path, Model, _weights, Sha256) = (path, model, weights, sha256);
+        TokenizerPath = System.IO.Path.Exists(tokenizer) ? tokenizer : throw new InvalidDataException($"{tokenizer}: missing; put the model's tokenizer there");
+        Tokenizer = Tokenizer.Load(tokenizer);
+        int rows = model.Dimensions.Vocabulary;
+        if (Tokenizer.VocabularySize > rows)
+        {
+            throw new InvalidDataException($"{path}: its tokenizer has {Tokenizer.VocabularySize} tokens, the model {rows}: they do not go together");
+        }
+    }
+
+    /// <summary>The absolute path by which it opens again: of a run, with the step.</summary>
+    public string Path { get; }
+
+    /// <summary>Its architecture, resolved.</summary>
+    public ModelOptions Model { get; }
+
+    /// <summary>What it reads and writes.</summary>
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>Of the file of its weights, lowercase hexadecimal; of the files' hashes where there are several.</summary>
+    public string Sha256 { get; }
+
+    /// <summary>The run and step that it is of; null for a folder that is no run.</summary>
+    public (string Id, long Step)? Run { get; private init; }
+
+    /// <summary>Whether there is anything at a path.</summary>
+    /// <param name="path">As <see cref="Open"/> takes it.</param>
+    public static bool Exists(string path) => Directory.Exists(Split(path).Place) || File.Exists(Split(path).Place);
+
+    /// <summary>The path of what a person names: a path, or the id of a run.</summary>
+    /// <param name="name">As <see cref="Open(string, string)"/> takes it, or a run's id, with or without a step.</param>
+    /// <param name="runs">The folder of runs.</param>
+    public static string Find(string name, string runs) =>
+        name.Length == 0 || Exists(name) || !Exists(System.IO.Path.Combine(runs, name)) ? name : System.IO.Path.Combine(runs, name);
+
+    /// <summary>Opens a reference.</summary>
+    /// <param name="path">
+    /// The folder of a run, <c>runs/ID</c> or <c>runs/ID@STEP</c>, the newest checkpoint where no step is given; or a model that others trained, as
+    /// <see cref="PretrainedModel"/> opens it, with its tokenizer beside it.
+    /// </param>
+    /// <param name="setting">What the path is of, for errors.</param>
+    /// <exception cref="ValidationException">There is no such model.</exception>
+    /// <exception cref="InvalidDataException">Its weights, configuration or tokenizer are damaged.</exception>
+    public static Reference Open(string path, string setting)
+    {
+        (string place, long? step) = Split(path);
+        if (File.Exists(System.IO.Path.Combine(place, "run.json")))
+        {
+            return OpenRun(place, step, setting);
+        }
+
+        if (path.Length == 0 || !PretrainedModel.IsAt(place))
+        {
+            throw new ValidationException($"{setting}: {(path.Length == 0 ? "is missing" : $"{path} is no run and no other model")}; name a trained one, such as runs/reference");
+        }
+
+        using PretrainedModel pretrained = PretrainedModel.Open(place);
+        string folder = Directory.Exists(place) ? place : System.IO.Path.GetDirectoryName(place)!;
+        return new Reference(place, pretrained.Options, folder, place, Hash(place));
+    }
+
+    private static Reference OpenRun(string place, long? step, string setting)
+    {
+        RunFolder run = RunAt(place);
+        CheckpointStore store = CheckpointStore.Reader(run.CheckpointsPath);
+        Checkpoint checkpoint = step is { } wanted ? store.Open(wanted) : store.OpenNewest() ?? throw new ValidationException($"{setting}: {place} has no checkpoint yet");
+
+        // The record of a run spells out every dimension but those that are the tokenizer's.
+        int vocabulary = File.Exists(run.TokenizerPath) ? Tokenizer.Load(run.TokenizerPath).VocabularySize : 1;
+        return new Reference(
+            $"{place}@{checkpoint.Step}", ConfigFile.Load<RunConfig>(run.ConfigPath).Resolve(vocabulary).Model, run.TokenizerPath,
+            checkpoint.FilePath("model.safetensors"), checkpoint.Manifest.Files.Single(file => file.Name == "model.safetensors").Sha256)
+        {
+            Run = (run.Id, checkpoint.Step),
+        };
+    }
+
+    /// <summary>Opens what a resolved config names.</summary>
+    /// <param name="sha256">The hash that it has to have.</param>
+    /// <exception cref="ValidationException">Its weights are others now.</exception>
+    internal static Reference Open(string path, string setting, string? sha256)
+    {
+        Reference reference = Open(path, setting);
+        return sha256 == reference.Sha256 ? reference
+            : throw new ValidationException($"{setting}: the weights of {path} are not those that the config was resolved with; restore them, or start another run");
+    }
+
+    /// <summary>The model with its weights, without gradients.</summary>
+    /// <param name="backend">Where it is to live.</param>
+    /// <param name="layers">Read only so many blocks, and build no more; all when null.</param>
+    public Model Load(Backend backend, int? layers = null)
+    {
+        if (Run is null)
+        {
+            using PretrainedModel pretrained = PretrainedModel.Open(_weights);
+            return pretrained.Load(backend, layers: layers);
+        }
+
+        Model model = (Model with { Layers = layers ?? Model.Layers }).Build(backend, gradients: false);
+        try
+        {
+            using SafetensorsFile weights = SafetensorsFile.Open(_weights);
+            ModelWeights.Read(weights, model);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The data that its run was trained on.</summary>
+    /// <param name="root">The folder of prepared datasets.</param>
+    /// <param name="progress">Receives a line for each step, where they have to be prepared again.</param>
+    /// <exception cref="InvalidOperationException">It is of no run.</exception>
+    public Dataset OpenData(string root, Action<string> progress)
+    {
+        RunFolder run = RunAt(Run is null ? throw new InvalidOperationException($"{Path} is of no run") : Split(Path).Place);
+        return TrainingRun.OpenData(RunRecord.Load(run.RecordPath), ConfigFile.Load<RunConfig>(run.ConfigPath).Data, root, progress);
+    }
+
+    /// <summary>Throws unless the model reads the same tokens as a run's data have.</summary>
+    /// <param name="setting">What the reference is of, for errors.</param>
+    internal void RequireTokenizerOf(Dataset data, string setting)
+    {
+        if (!Tokenizer.Sha256.SequenceEqual(data.Tokenizer.Sha256))
+        {
+            throw new ValidationException(
+                $"{setting} {Path}: its tokenizer is another, so its weights mean nothing here; set data.tokenizer={{type: file, path: {TokenizerPath}}}");
+        }
+    }
+
+    private string TokenizerPath { get; }
+
+    private static RunFolder RunAt(string place) => RunFolder.Open(System.IO.Path.GetDirectoryName(place)!, System.IO.Path.GetFileName(place));
+
+    private static string Hash(string place)
+    {
+        string[] files = File.Exists(place) ? [place]
+            : [.. s_weights.Select(pattern => Directory.GetFiles(place, pattern)).First(found => found.Length > 0).Order(StringComparer.Ordinal)];
+        string[] hashes = [.. files.Select(file => RunInit.From(file).Sha256)];
+        return hashes.Length == 1 ? hashes[0] : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(hashes))));
+    }
+
+    private static (string Place, long? Step) Split(string path)
+    {
+        int at = path.LastIndexOf('@');
+        bool hasStep = long.TryParse(path.AsSpan(at + 1), NumberStyles.None, CultureInfo.InvariantCulture, out long step) && at > 0;
+        string place = hasStep ? path[..at] : path;
+        return (place.Length == 0 ? "" : System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(place)), hasStep ? step : null);
+    }
+}
