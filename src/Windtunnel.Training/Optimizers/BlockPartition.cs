@@ -7,7 +7,7 @@ namespace Windtunnel.Training.Optimizers;
 /// <summary>
 /// The matrices of a group of parameters, cut into blocks small enough for a preconditioner on each side. Blocks of one shape
 /// are one batch, whichever parameter they are of. Blocks at the edges keep the size that is left, where the study's code pads
-/// them with zeros; at its sizes there is nothing to pad.
+/// them with zeros; what that changes is in docs/numerics.md.
 /// </summary>
 internal sealed class BlockPartition
 {
