@@ -103,8 +103,11 @@ internal static class TunnelReport
                     $"{target.OverLargest:F1}×", $"{target.OverLadder:F2}×",
                 ])),
             ]);
-        string[] seen = [.. prediction.Targets.Where(target => !target.Blind).Select(target => $"{target.Name} had been begun before the prediction was written: it is no blind test")];
-        string[] notes = [.. seen, .. prediction.Notes];
+        string[] seen = [.. prediction.Targets.Where(target => !target.Blind).Select(target => target.Name)];
+        string[] notes =
+        [
+            .. seen.Length > 0 ? [$"{TunnelPrediction.Named(seen)}: begun before the prediction was written, so no blind test"] : Array.Empty<string>(), .. prediction.Notes,
+        ];
         if (notes.Length > 0)
         {
             yield return new ReportNotes(notes);
@@ -113,10 +116,10 @@ internal static class TunnelReport
         string[] places =
         [
             "in prediction.json.sha256", .. verified.Check is null ? Array.Empty<string>() : ["in check.json"],
-            .. verified.Recorded.Select(target => $"in run.json of {target}, since it was started"),
+            .. verified.Recorded.Count > 0 ? [$"since they were started in run.json of {TunnelPrediction.Named(verified.Recorded)}"] : Array.Empty<string>(),
         ];
         yield return new ReportText(
-            $"The SHA-256 of prediction.json is the one that stands {string.Join(", ", places)}; the fits have those that stand in the prediction, and the runs are those that it names. Nothing else was verified: whoever can write to all of these files can change them together.");
+            $"The SHA-256 of prediction.json is the one that stands {string.Join(" and ", places)}; the fits have those that stand in the prediction, and the runs are those that it names. Nothing else was verified: whoever can write to all of these files can change them together.");
         yield return new ReportCommand(verified.Sha256);
     }
 
