@@ -77,7 +77,7 @@ internal static class FitReport
         TextTable table = new("<row", "predicted", "95 % from", "to", "actual", "error");
         foreach (BackTestRow row in test.Rows)
         {
-            table.Add(row.Row, Value(row.Predicted.Value), Value(row.Predicted.Single.Low), Value(row.Predicted.Single.High), Value(row.Actual), $"{row.RelativeError:+0.00%;-0.00%}");
+            table.Add(row.Row, Value(row.Predicted.Value), Value(row.Predicted.Single.Low), Value(row.Predicted.Single.High), Value(row.Actual), $"{row.RelativeError:+0.00%;-0.00%;0.00%}");
         }
 
         table.Write();

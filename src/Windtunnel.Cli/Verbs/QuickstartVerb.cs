@@ -29,7 +29,7 @@ internal static class QuickstartVerb
         get
         {
             s_words.Description = "settings of the ladder, such as --seeds=[2]";
-            Verb quickstart = new("quickstart", "train a ladder of small models, predict larger ones, train those, and compare: a wind tunnel in five minutes", """
+            Verb quickstart = new("quickstart", "train a ladder of small models, predict larger ones, train those, and compare: a wind tunnel in six minutes", """
                 windtunnel quickstart
                 windtunnel quickstart --name=second --seeds=[2]
                 """)
@@ -53,7 +53,7 @@ internal static class QuickstartVerb
         (ExperimentOptions options, Ladder ladder, _) = ExperimentSession.Read<Ladder>(words with { File = LadderPath }, LadderPath);
         RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         int workers = Math.Min(Environment.ProcessorCount, WorkersMax);
-        Console.WriteLine("A wind tunnel in miniature: small language models are trained, laws are fitted to their losses, and the losses of others predicted before those are trained.\n");
+        Console.WriteLine("A wind tunnel in miniature: small models are trained, and two others predicted before they are.\n");
         Introduce(ladder, places, workers);
 
         ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, LadderPath);
@@ -86,11 +86,11 @@ internal static class QuickstartVerb
         ladder = ladder.WithData(new RunStore(places, Notices.OnConsole));
         long[] sizes = [.. ladder.Runs.Select(run => run.Counts.NonEmbedding).Distinct().Order()];
         Console.WriteLine(
-            $"  ladder     {sizes.Length} sizes, {Quantity.Count(sizes[0])} to {Quantity.Count(sizes[^1])} parameters without embeddings; {Quantity.Of(ladder.Points.Count(), "length")} in all, as cooldowns off one run a size: {Quantity.Flops(ladder.Flops)}");
+            $"  ladder     {sizes.Length} sizes, {Quantity.Count(sizes[0])} to {Quantity.Count(sizes[^1])} parameters; {Quantity.Of(ladder.Points.Count(), "length")} as cooldowns off one run a size: {Quantity.Flops(ladder.Flops)}");
         double point = ladder.Points.Max(run => run.Flops);
         foreach (LadderRun target in ladder.Targets)
         {
-            Console.WriteLine($"  target     {Quantity.Count(target.Counts.NonEmbedding)} parameters, {Quantity.Count(target.Tokens)} tokens: {target.Flops / point:0.0} times the compute of the ladder's largest run");
+            Console.WriteLine($"  target     {Quantity.Count(target.Counts.NonEmbedding)} parameters, {Quantity.Count(target.Tokens)} tokens: {target.Flops / point:0.0} times the largest of those");
         }
 
         Console.WriteLine($"  machine    {Quantity.Of(Environment.ProcessorCount, "core")}, {Quantity.Of(workers, "worker")}\n");

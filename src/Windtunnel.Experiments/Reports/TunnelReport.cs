@@ -116,10 +116,10 @@ internal static class TunnelReport
         string[] places =
         [
             "in prediction.json.sha256", .. verified.Check is null ? Array.Empty<string>() : ["in check.json"],
-            .. verified.Recorded.Count > 0 ? [$"since they were started in run.json of {TunnelPrediction.Named(verified.Recorded)}"] : Array.Empty<string>(),
+            .. verified.Recorded.Count > 0 ? [$"in run.json of {TunnelPrediction.Named(verified.Recorded)} since they were started"] : Array.Empty<string>(),
         ];
         yield return new ReportText(
-            $"The SHA-256 of prediction.json is the one that stands {string.Join(" and ", places)}; the fits have those that stand in the prediction, and the runs are those that it names. Nothing else was verified: whoever can write to all of these files can change them together.");
+            $"The SHA-256 of prediction.json is the one that stands {string.Join(", ", places)}; the fits have those that stand in the prediction, and the runs are those that it names. Nothing else was verified: whoever can write to all of these files can change them together.");
         yield return new ReportCommand(verified.Sha256);
     }
 

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Windtunnel.Models;
@@ -79,8 +80,9 @@ public abstract record OptimizerOptions(double LearningRate, double WeightDecay)
         Require(LearningRate > 0, "learningRate", LearningRate, "positive");
         Require(WeightDecay >= 0, "weightDecay", WeightDecay, "at least 0");
         Require(ClipNorm >= 0, "clipNorm", ClipNorm, "at least 0");
-        double share = Decay == DecayKind.Decoupled ? WeightDecay : WeightDecay * LearningRate;
-        Require(share < (Decay == DecayKind.Decoupled ? DecoupledShareMax : 1), "weightDecay", WeightDecay, $"less: at decay: {Decay.ToString().ToLowerInvariant()} every step would take {share:G3} of the weights away");
+        Require(
+            Decay != DecayKind.Decoupled || WeightDecay < DecoupledShareMax, "weightDecay", WeightDecay,
+            $"below {DecoupledShareMax.ToString(CultureInfo.InvariantCulture)} with decay: decoupled, where every step takes that share of the weights away");
     }
 
     /// <summary>Throws a one-line error unless <paramref name="holds"/>.</summary>
