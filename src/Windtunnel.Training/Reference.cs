@@ -16,21 +16,12 @@ namespace Windtunnel.Training;
 /// <summary>A trained model that others are made from or taught by. Opening it reads no weights.</summary>
 public sealed class Reference
 {
-    // Those that PretrainedModel looks for, in its order.
-    private static readonly string[] s_weights = ["model.safetensors", "*.safetensors", "pytorch_model.bin", "*.bin"];
-
     private readonly string _weights;
 
-    private Reference(string path, ModelOptions model, string tokenizer, string weights, string sha256)
+    private Reference(string path, ModelOptions model, string tokenizerPath, Tokenizer tokenizer, string weights, string sha256)
     {
-        (Path, Model, _weights, Sha256) = (path, model, weights, sha256);
-        TokenizerPath = System.IO.Path.Exists(tokenizer) ? tokenizer : throw new InvalidDataException($"{tokenizer}: missing; put the model's tokenizer there");
-        Tokenizer = Tokenizer.Load(tokenizer);
-        int rows = model.Dimensions.Vocabulary;
-        if (Tokenizer.VocabularySize > rows)
-        {
-            throw new InvalidDataException($"{path}: its tokenizer has {Tokenizer.VocabularySize} tokens, the model {rows}: they do not go together");
-        }
+        (Path, Model, TokenizerPath, Tokenizer, _weights, Sha256) = (path, model, tokenizerPath, tokenizer, weights, sha256);
+        RequireRows(path, model, tokenizer);
     }
 
     /// <summary>The absolute path by which it opens again: of a run, with the step.</summary>
@@ -81,7 +72,7 @@ public sealed class Reference
 
         using PretrainedModel pretrained = PretrainedModel.Open(place);
         string folder = Directory.Exists(place) ? place : System.IO.Path.GetDirectoryName(place)!;
-        return new Reference(place, pretrained.Options, folder, place, Hash(place));
+        return new Reference(place, pretrained.Options, folder, LoadTokenizer(folder), place, Hash(pretrained.Weights.Files));
     }
 
     private static Reference OpenRun(string place, long? step, string setting)
@@ -91,9 +82,9 @@ public sealed class Reference
         Checkpoint checkpoint = step is { } wanted ? store.Open(wanted) : store.OpenNewest() ?? throw new ValidationException($"{setting}: {place} has no checkpoint yet");
 
         // The record of a run spells out every dimension but those that are the tokenizer's.
-        int vocabulary = File.Exists(run.TokenizerPath) ? Tokenizer.Load(run.TokenizerPath).VocabularySize : 1;
+        Tokenizer tokenizer = LoadTokenizer(run.TokenizerPath);
         return new Reference(
-            $"{place}@{checkpoint.Step}", ConfigFile.Load<RunConfig>(run.ConfigPath).Resolve(vocabulary).Model, run.TokenizerPath,
+            $"{place}@{checkpoint.Step}", ConfigFile.Load<RunConfig>(run.ConfigPath).Resolve(tokenizer.VocabularySize).Model, run.TokenizerPath, tokenizer,
             checkpoint.FilePath("model.safetensors"), checkpoint.Manifest.Files.Single(file => file.Name == "model.safetensors").Sha256)
         {
             Run = (run.Id, checkpoint.Step),
@@ -121,18 +112,8 @@ public sealed class Reference
             return pretrained.Load(backend, layers: layers);
         }
 
-        Model model = (Model with { Layers = layers ?? Model.Layers }).Build(backend, gradients: false);
-        try
-        {
-            using SafetensorsFile weights = SafetensorsFile.Open(_weights);
-            ModelWeights.Read(weights, model);
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        using SafetensorsFile weights = SafetensorsFile.Open(_weights);
+        return ModelWeights.Load(weights, Model with { Layers = layers ?? Model.Layers }, backend);
     }
 
     /// <summary>The data that its run was trained on.</summary>
@@ -156,15 +137,27 @@ public sealed class Reference
         }
     }
 
+    /// <summary>Throws unless a model has a row for every token of a tokenizer.</summary>
+    /// <exception cref="InvalidDataException">There are more tokens.</exception>
+    internal static void RequireRows(string path, ModelOptions model, Tokenizer tokenizer)
+    {
+        int rows = model.Dimensions.Vocabulary;
+        if (tokenizer.VocabularySize > rows)
+        {
+            throw new InvalidDataException($"{path}: its tokenizer has {tokenizer.VocabularySize} tokens, the model {rows}: they do not go together");
+        }
+    }
+
     private string TokenizerPath { get; }
+
+    private static Tokenizer LoadTokenizer(string path) =>
+        System.IO.Path.Exists(path) ? Tokenizer.Load(path) : throw new InvalidDataException($"{path}: missing; put the model's tokenizer there");
 
     private static RunFolder RunAt(string place) => RunFolder.Open(System.IO.Path.GetDirectoryName(place)!, System.IO.Path.GetFileName(place));
 
-    private static string Hash(string place)
+    private static string Hash(IEnumerable<string> files)
     {
-        string[] files = File.Exists(place) ? [place]
-            : [.. s_weights.Select(pattern => Directory.GetFiles(place, pattern)).First(found => found.Length > 0).Order(StringComparer.Ordinal)];
-        string[] hashes = [.. files.Select(file => RunInit.From(file).Sha256)];
+        string[] hashes = [.. files.Order(StringComparer.Ordinal).Select(file => RunInit.From(file).Sha256)];
         return hashes.Length == 1 ? hashes[0] : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(hashes))));
     }
 

@@ -66,23 +66,15 @@ public sealed class TrainedModel : IDisposable
             ? folder.TokenizerPath
             : throw new InvalidDataException($"{folder.TokenizerPath}: missing; copy it there from the run's dataset");
         Tokenizer words = LoadTokenizer(tokenizer);
-        Model model = config.Resolve(words.VocabularySize).Model.Build(backend, gradients: false);
-        try
-        {
-            // Only now: a run in training prunes its checkpoints.
-            CheckpointStore store = CheckpointStore.Reader(folder.CheckpointsPath);
-            Checkpoint checkpoint = step is { } wanted
-                ? store.Open(wanted)
-                : store.OpenNewest() ?? throw new InvalidDataException($"{folder.Path}: has no checkpoint yet");
-            using SafetensorsFile weights = SafetensorsFile.Open(checkpoint.FilePath(average ? "ema.safetensors" : "model.safetensors"));
-            ModelWeights.Read(weights, model);
-            return new TrainedModel(model, words, folder.Id) { Run = (folder, checkpoint.Step) };
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        ModelOptions options = config.Resolve(words.VocabularySize).Model;
+
+        // Only now: a run in training prunes its checkpoints.
+        CheckpointStore store = CheckpointStore.Reader(folder.CheckpointsPath);
+        Checkpoint checkpoint = step is { } wanted
+            ? store.Open(wanted)
+            : store.OpenNewest() ?? throw new InvalidDataException($"{folder.Path}: has no checkpoint yet");
+        using SafetensorsFile weights = SafetensorsFile.Open(checkpoint.FilePath(average ? "ema.safetensors" : "model.safetensors"));
+        return new TrainedModel(ModelWeights.Load(weights, options, backend), words, folder.Id) { Run = (folder, checkpoint.Step) };
     }
 
     /// <inheritdoc/>
@@ -93,10 +85,8 @@ public sealed class TrainedModel : IDisposable
         using PretrainedModel pretrained = PretrainedModel.Open(path);
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         Tokenizer words = LoadTokenizer(tokenizer ?? (Directory.Exists(full) ? full : Path.GetDirectoryName(full)!));
-        int rows = pretrained.Options.Dimensions.Vocabulary;
-        return words.VocabularySize <= rows
-            ? new TrainedModel(pretrained.Load(backend), words, Path.GetFileNameWithoutExtension(full))
-            : throw new InvalidDataException($"{path}: its tokenizer has {words.VocabularySize} tokens, the model {rows}: they do not go together");
+        Reference.RequireRows(path, pretrained.Options, words);
+        return new TrainedModel(pretrained.Load(backend), words, Path.GetFileNameWithoutExtension(full));
     }
 
     private static Tokenizer LoadTokenizer(string path) =>

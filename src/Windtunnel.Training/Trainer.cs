@@ -255,14 +255,14 @@ public sealed class Trainer : IStepBatch, IDisposable
             Backend.Write(_inputs, _hostInputs[micro]);
             Backend.Write(_targets, _hostTargets[micro]);
             SampledLabels? sampled = labels is { } random ? new SampledLabels(random, micro * _targets.Shape.Count) : null;
+
             // Labels drawn from the model estimate the curvature of the likelihood alone.
-            bool plain = sampled is null;
-            float zLoss = plain ? (float)_options.ZLoss : 0;
-            (Tensor losses, Tensor penalties) = plain && _teacher is not null
-                ? Model.Loss(_tape, _inputs, _targets, lossScale, _teacher.Answer(_inputs))
+            (Teacher? teacher, float zLoss) = sampled is null ? (_teacher, (float)_options.ZLoss) : (null, 0);
+            (Tensor losses, Tensor penalties) = teacher is not null
+                ? Model.Loss(_tape, _inputs, _targets, lossScale, teacher.Answer(_inputs))
                 : Model.Loss(_tape, _inputs, _targets, lossScale, zLoss, sampled);
             loss += Backend.Sum(losses);
-            penalty += zLoss > 0 || (plain && _teacher is not null) ? Backend.Sum(penalties) : 0;
+            penalty += zLoss > 0 || teacher is not null ? Backend.Sum(penalties) : 0;
             _tape.Backward(losses);
             _tape.Reset();
         }

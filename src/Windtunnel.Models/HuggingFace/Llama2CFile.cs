@@ -76,19 +76,7 @@ public sealed class Llama2CFile : TensorFile
 
     /// <exception cref="InvalidDataException">The file is no such checkpoint; the message names what does not fit.</exception>
     /// <exception cref="IOException">The file is absent or cannot be read.</exception>
-    public static new Llama2CFile Open(string path)
-    {
-        PositionedFile file = new(path);
-        try
-        {
-            return new Llama2CFile(file);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-    }
+    public static new Llama2CFile Open(string path) => PositionedFile.Open(path, file => new Llama2CFile(file));
 
     /// <inheritdoc/>
     public override void Dispose() => _file.Dispose();

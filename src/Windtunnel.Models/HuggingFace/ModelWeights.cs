@@ -40,6 +40,28 @@ public static class ModelWeights
             new Dictionary<string, string> { ["format"] = "pt" });
     }
 
+    /// <summary>A model with the weights of a file.</summary>
+    /// <param name="file">Where they are, by the model's names.</param>
+    /// <param name="options">The model, resolved.</param>
+    /// <param name="backend">Where it is to live.</param>
+    /// <param name="gradients">True for a model that is to be trained.</param>
+    /// <param name="isLinear">As <see cref="Read(TensorFile, Model, Tensor?, bool)"/> takes it.</param>
+    /// <exception cref="InvalidDataException">A parameter is missing or has another shape.</exception>
+    public static Model Load(TensorFile file, ModelOptions options, Backend backend, bool gradients = false, bool isLinear = false)
+    {
+        Model model = options.Build(backend, gradients);
+        try
+        {
+            Read(file, model, isLinear: isLinear);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Fills every parameter of a model, or other values of the same layout.</summary>
     /// <param name="file">Where they are, by the model's names.</param>
     /// <param name="model">The model.</param>

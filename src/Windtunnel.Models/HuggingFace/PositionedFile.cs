@@ -22,6 +22,21 @@ internal sealed class PositionedFile : IDisposable
     /// <summary>Bytes when it was opened.</summary>
     public long Length { get; }
 
+    /// <summary>Opens a file for what is to own it; closes it where that fails.</summary>
+    public static T Open<T>(string path, Func<PositionedFile, T> owner)
+    {
+        PositionedFile file = new(path);
+        try
+        {
+            return owner(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
     /// <exception cref="InvalidDataException">The file ends before the destination is full.</exception>
     public void Read(long at, Span<byte> destination)
     {

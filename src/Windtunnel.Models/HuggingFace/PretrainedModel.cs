@@ -74,17 +74,7 @@ public sealed class PretrainedModel : IDisposable
         bool isLinear = IsLinear();
         ModelOptions options = Options with { Layers = layers ?? Options.Layers };
         Check(options, isLinear);
-        Model model = options.Build(backend, gradients);
-        try
-        {
-            ModelWeights.Read(_tensors, model, isLinear: isLinear);
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        return ModelWeights.Load(_tensors, options, backend, gradients, isLinear);
     }
 
     /// <inheritdoc/>

@@ -49,19 +49,7 @@ public sealed class PyTorchFile : TensorFile
 
     /// <exception cref="InvalidDataException">The file is damaged, or its pickle holds more than dictionaries of tensors; the message names what.</exception>
     /// <exception cref="IOException">The file is absent or cannot be read.</exception>
-    public static new PyTorchFile Open(string path)
-    {
-        PositionedFile file = new(path);
-        try
-        {
-            return new PyTorchFile(file);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-    }
+    public static new PyTorchFile Open(string path) => PositionedFile.Open(path, file => new PyTorchFile(file));
 
     /// <inheritdoc/>
     public override void Dispose() => _file.Dispose();

@@ -39,6 +39,9 @@ internal sealed class RenamedTensors : TensorFile
     }
 
     /// <inheritdoc/>
+    public override IEnumerable<string> Files => _file.Files;
+
+    /// <inheritdoc/>
     public override IReadOnlyList<TensorInfo> Tensors => _file.Tensors;
 
     /// <summary>Our names of them.</summary>

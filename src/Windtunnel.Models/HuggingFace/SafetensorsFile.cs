@@ -45,19 +45,7 @@ public sealed class SafetensorsFile : TensorFile
 
     /// <exception cref="InvalidDataException">The file is not valid safetensors; the message names it and the rule.</exception>
     /// <exception cref="IOException">The file is absent or cannot be read.</exception>
-    public static new SafetensorsFile Open(string path)
-    {
-        PositionedFile file = new(path);
-        try
-        {
-            return new SafetensorsFile(file);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-    }
+    public static new SafetensorsFile Open(string path) => PositionedFile.Open(path, file => new SafetensorsFile(file));
 
     /// <inheritdoc/>
     public override void Dispose() => _file.Dispose();

@@ -49,6 +49,9 @@ public sealed class ShardedFile : TensorFile
     }
 
     /// <inheritdoc/>
+    public override IEnumerable<string> Files => _shards.Values.Select(shard => shard.Path);
+
+    /// <inheritdoc/>
     public override IReadOnlyList<TensorInfo> Tensors { get; }
 
     /// <summary>Opens the index and every shard that it names, which lie beside it.</summary>

@@ -31,6 +31,9 @@ public abstract class TensorFile : IDisposable
     /// <summary>The path that it was opened by.</summary>
     public string Path { get; }
 
+    /// <summary>The files that hold the tensors' numbers.</summary>
+    public virtual IEnumerable<string> Files => [Path];
+
     /// <summary>Every tensor.</summary>
     public abstract IReadOnlyList<TensorInfo> Tensors { get; }
 
