@@ -1,5 +1,6 @@
 using Windtunnel.Models;
 using Windtunnel.Text.Tokenizers;
+using Windtunnel.Training;
 
 namespace Windtunnel.Cli;
 
@@ -10,23 +11,28 @@ internal static class SampleWriter
     /// <param name="output">Where to.</param>
     /// <param name="sampler">The model.</param>
     /// <param name="tokenizer">The model's.</param>
+    /// <param name="ends">What its texts begin and end with.</param>
     /// <param name="prompt">The beginning of a document; it is not written.</param>
     /// <param name="options">How to draw.</param>
     /// <param name="stream">Which of the seed's samples.</param>
     /// <returns>How many tokens were drawn.</returns>
-    public static int Continue(TextWriter output, Sampler sampler, Tokenizer tokenizer, string prompt, SamplingOptions options, ulong stream = 0)
+    public static int Continue(TextWriter output, Sampler sampler, Tokenizer tokenizer, TextEnds ends, string prompt, SamplingOptions options, ulong stream = 0)
     {
         TokenDecoder decoder = new(tokenizer, atStart: prompt.Length == 0);
-        int tokens = 0;
-        foreach (int id in sampler.Generate([tokenizer.BeginningOfTextId ?? tokenizer.EndOfTextId, .. tokenizer.Encode(prompt)], options, tokenizer.EndOfTextId, stream))
+        int drawn = 0;
+        int[] tokens = tokenizer.Encode(prompt);
+
+        // Where nothing stands in front of a model's texts, there still has to be something to go on from.
+        IEnumerable<int> read = ends.Prefix is { } prefix ? tokens.Prepend(prefix) : tokens.Length == 0 ? [ends.Begin] : tokens;
+        foreach (int id in sampler.Generate([.. read], options, ends.End, stream))
         {
             output.Write(Printable(decoder.Append(id)));
             output.Flush();
-            tokens++;
+            drawn++;
         }
 
         output.Write(decoder.Finish());
-        return tokens;
+        return drawn;
     }
 
     // A model can draw any bytes, and a terminal obeys control characters.

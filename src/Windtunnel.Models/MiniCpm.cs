@@ -142,7 +142,7 @@ public sealed record MiniCpmOptions(
     internal static MiniCpmOptions FromHuggingFace(HuggingFaceConfig config)
     {
         LlamaOptions blocks = LlamaOptions.FromHuggingFace(config);
-        config.Only("head_dim", $"{blocks.Width / blocks.Heads}");
+        config.Only("head_dim", $"{blocks.Width / Math.Max(1, blocks.Heads ?? 1)}");
         return new MiniCpmOptions(
             Layers: blocks.Layers, Width: blocks.Width, Heads: blocks.Heads, KeyValueHeads: blocks.KeyValueHeads, FeedForward: blocks.FeedForward,
             Vocabulary: blocks.Vocabulary, Context: blocks.Context, Tied: config.Flag("tie_word_embeddings", true), ScaleEmbedding: config.Number("scale_emb"),

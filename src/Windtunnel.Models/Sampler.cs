@@ -41,11 +41,11 @@ public sealed class Sampler : IDisposable
 {
     private readonly Model _model;
     private readonly Tape _tape;
-    private readonly KeyValueCache _cache;
-    private readonly DeviceBuffer _ids;
     private readonly float[] _logits;
     private readonly int[] _order;
     private readonly double[] _weights;
+    private KeyValueCache? _cache;
+    private DeviceBuffer? _ids;
 
     /// <summary>A sampler of a model, which it does not own.</summary>
     /// <param name="model">The model.</param>
@@ -55,8 +55,6 @@ public sealed class Sampler : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(vocabulary, model.Dimensions.Vocabulary);
         _model = model;
         _tape = new Tape(model.Backend, recording: false);
-        _cache = new KeyValueCache(model.Backend, model.Dimensions, model.Dimensions.Context);
-        _ids = model.Backend.Allocate(model.Dimensions.Context);
         _logits = new float[model.Dimensions.Vocabulary];
         _order = new int[vocabulary];
         _weights = new double[vocabulary];
@@ -72,10 +70,10 @@ public sealed class Sampler : IDisposable
         options.Validate();
         List<int> tokens = [.. prompt];
         Philox random = new(options.Seed, stream);
-        _cache.Clear();
+        KeyValueCache cache = Cleared((int)Math.Min(_model.Dimensions.Context, (long)tokens.Count + options.TokensMax));
         for (int drawn = 0; drawn < options.TokensMax; drawn++)
         {
-            ReadLogits(tokens, unread: drawn == 0 ? tokens.Count : 1);
+            ReadLogits(cache, tokens, unread: drawn == 0 ? tokens.Count : 1);
             int next = Draw(options, random.Uniform((ulong)drawn));
             if (next == endOfText)
             {
@@ -90,35 +88,50 @@ public sealed class Sampler : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _ids.Free();
-        _cache.Dispose();
+        _ids?.Free();
+        _cache?.Dispose();
         _tape.Dispose();
     }
 
-    /// <summary>The logits after all tokens, of which the model has not read the last ones.</summary>
-    private void ReadLogits(List<int> tokens, int unread)
+    // No longer than what is asked for: a model's whole context can be larger than the memory.
+    private KeyValueCache Cleared(int capacity)
     {
-        if (_cache.Length + unread > _cache.Capacity)
+        if (_cache is null || _cache.Capacity < capacity)
         {
-            _cache.Clear();
-            unread = Math.Min(tokens.Count, (_cache.Capacity + 1) / 2);
+            _ids?.Free();
+            _cache?.Dispose();
+            _ids = _model.Backend.Allocate(capacity);
+            _cache = new KeyValueCache(_model.Backend, _model.Dimensions, capacity);
+        }
+
+        _cache.Clear();
+        return _cache;
+    }
+
+    /// <summary>The logits after all tokens, of which the model has not read the last ones.</summary>
+    private void ReadLogits(KeyValueCache cache, List<int> tokens, int unread)
+    {
+        if (cache.Length + unread > cache.Capacity)
+        {
+            cache.Clear();
+            unread = Math.Min(tokens.Count, (cache.Capacity + 1) / 2);
         }
 
         if (unread > 1)
         {
-            _model.Hidden(_tape, Tensor(tokens[^unread..^1]), _cache);
-            _cache.Advance(unread - 1);
+            _model.Hidden(_tape, Tensor(tokens[^unread..^1]), cache);
+            cache.Advance(unread - 1);
             _tape.Reset();
         }
 
         // Only the last token's logits are wanted, and all of a prompt's could fill the memory.
-        _model.Backend.Read(_model.Logits(_tape, Tensor(tokens[^1..]), _cache), _logits);
+        _model.Backend.Read(_model.Logits(_tape, Tensor(tokens[^1..]), cache), _logits);
         _tape.Reset();
     }
 
     private Tensor Tensor(List<int> tokens)
     {
-        Tensor tensor = new(_ids, 0, new Shape(1, tokens.Count), DType.I32);
+        Tensor tensor = new(_ids!, 0, new Shape(1, tokens.Count), DType.I32);
         _model.Backend.Write(tensor, CollectionsMarshal.AsSpan(tokens));
         return tensor;
     }

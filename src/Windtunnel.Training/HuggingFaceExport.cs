@@ -40,29 +40,18 @@ public static class HuggingFaceExport
             throw new ValidationException($"shard-bytes: {options.ShardBytes} must be positive");
         }
 
-        if (Directory.CreateDirectory(folder).EnumerateFileSystemInfos().Any())
-        {
-            throw new ValidationException($"{folder}: is not empty; name a new folder");
-        }
-
+        CreateFolder(folder);
         using Llama? folded = (trained.Model as MiniCpm)?.ToLlama();
         Model model = folded ?? trained.Model;
-        (int begin, int end) = (trained.Tokenizer.BeginningOfTextId ?? trained.Tokenizer.EndOfTextId, trained.Tokenizer.EndOfTextId);
-        (string beginName, string endName) = (NameOf(trained, begin), NameOf(trained, end));
+        (_, int begin, int end) = trained.Ends;
+        (string beginName, string endName) = (TextEnds.NameOf(trained.Tokenizer, begin), TextEnds.NameOf(trained.Tokenizer, end));
         JsonObject config = model.Options.ToHuggingFace(end);
         (config["bos_token_id"], config["torch_dtype"], config["dtype"]) = (begin, options.TorchType, options.TorchType);
 
         List<string> files = WriteWeights(model, folder, options);
         WriteJson("config.json", config);
         WriteJson("generation_config.json", new JsonObject { ["_from_model_config"] = true, ["bos_token_id"] = begin, ["eos_token_id"] = end });
-        WriteJson("tokenizer_config.json", new JsonObject
-        {
-            ["tokenizer_class"] = "PreTrainedTokenizerFast",
-            ["bos_token"] = beginName,
-            ["eos_token"] = endName,
-            ["model_max_length"] = model.Dimensions.Context,
-            ["clean_up_tokenization_spaces"] = false,
-        });
+        WriteJson("tokenizer_config.json", trained.Ends.ToTokenizerConfig(trained.Tokenizer, model.Dimensions.Context));
         WriteJson("special_tokens_map.json", new JsonObject { ["bos_token"] = beginName, ["eos_token"] = endName });
         trained.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
         AtomicFile.WriteText(Path.Combine(folder, "README.md"), Card(trained, model, options));
@@ -73,6 +62,16 @@ public static class HuggingFaceExport
         {
             AtomicFile.WriteText(Path.Combine(folder, name), content.ToJsonString(ConfigFile.JsonOptions));
             files.Add(name);
+        }
+    }
+
+    /// <summary>Makes the folder that a model is written to.</summary>
+    /// <exception cref="ValidationException">It holds something already.</exception>
+    public static void CreateFolder(string folder)
+    {
+        if (Directory.CreateDirectory(folder).EnumerateFileSystemInfos().Any())
+        {
+            throw new ValidationException($"{folder}: is not empty; name a new folder");
         }
     }
 
@@ -116,15 +115,13 @@ public static class HuggingFaceExport
         return files;
     }
 
-    private static string NameOf(TrainedModel trained, int id) => trained.Tokenizer.SpecialTokens.First(token => token.Value == id).Key;
-
     private static string Card(TrainedModel trained, Model model, ExportOptions options)
     {
         (ModelDimensions d, ModelCounts counts) = (model.Dimensions, model.Options.Count());
         string family = trained.Model.Options.Family;
 
         // Where encoding does not begin a text, its user has to.
-        string begin = trained.Tokenizer.BeginningOfTextId is null ? NameOf(trained, trained.Tokenizer.EndOfTextId) : "";
+        string begin = trained is { Ends.Prefix: { } prefix, Tokenizer.BeginningOfTextId: null } ? TextEnds.NameOf(trained.Tokenizer, prefix) : "";
         StringBuilder card = new();
         Line($"""
             ---

@@ -2,10 +2,10 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Windtunnel.Models;
+using Windtunnel.Models.HuggingFace;
 using Windtunnel.Models.Inheritance;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
-using Windtunnel.Tensors.Backends.Cpu;
 
 namespace Windtunnel.Training;
 
@@ -72,22 +72,15 @@ public sealed class InheritedModel
     /// <returns>Each parameter, and whether it was copied.</returns>
     public IReadOnlyList<InheritedParameter> Fill(Model target)
     {
-        using CpuBackend host = new(1);
-        List<Model> models = [];
+        List<StoredModel> references = [];
         try
         {
-            for (int i = 0; i < References.Count; i++)
-            {
-                // No deeper than what is taken: the rest of a large reference need not fit.
-                int deepest = _taken.Where(layer => layer.Reference == i).Select(layer => layer.Layer).DefaultIfEmpty().Max();
-                models.Add(References[i].Load(host, deepest + 1));
-            }
-
-            return Options.Fill(target, models, _taken);
+            references.AddRange(References.Select(reference => reference.Stored()));
+            return Options.Fill(target, references, _taken);
         }
         finally
         {
-            models.ForEach(model => model.Dispose());
+            references.ForEach(reference => reference.Dispose());
         }
     }
 

@@ -22,6 +22,7 @@ public sealed class Reference
     {
         (Path, Model, TokenizerPath, Tokenizer, _weights, Sha256) = (path, model, tokenizerPath, tokenizer, weights, sha256);
         RequireRows(path, model, tokenizer);
+        Ends = TextEnds.Of(tokenizer);
     }
 
     /// <summary>The absolute path by which it opens again: of a run, with the step.</summary>
@@ -32,6 +33,9 @@ public sealed class Reference
 
     /// <summary>What it reads and writes.</summary>
     public Tokenizer Tokenizer { get; }
+
+    /// <summary>What its texts begin and end with.</summary>
+    public TextEnds Ends { get; private init; }
 
     /// <summary>Of the file of its weights, lowercase hexadecimal; of the files' hashes where there are several.</summary>
     public string Sha256 { get; }
@@ -60,7 +64,7 @@ public sealed class Reference
     public static Reference Open(string path, string setting)
     {
         (string place, long? step) = Split(path);
-        if (File.Exists(System.IO.Path.Combine(place, "run.json")))
+        if (IsRun(place))
         {
             return OpenRun(place, step, setting);
         }
@@ -72,7 +76,8 @@ public sealed class Reference
 
         using PretrainedModel pretrained = PretrainedModel.Open(place);
         string folder = Directory.Exists(place) ? place : System.IO.Path.GetDirectoryName(place)!;
-        return new Reference(place, pretrained.Options, folder, LoadTokenizer(folder), place, Hash(pretrained.Weights.Files));
+        Tokenizer tokenizer = LoadTokenizer(folder);
+        return new Reference(place, pretrained.Options, folder, tokenizer, place, Hash(pretrained.Weights.Files)) { Ends = folder == place ? TextEnds.Of(folder, tokenizer) : TextEnds.Of(tokenizer) };
     }
 
     private static Reference OpenRun(string place, long? step, string setting)
@@ -103,18 +108,20 @@ public sealed class Reference
 
     /// <summary>The model with its weights, without gradients.</summary>
     /// <param name="backend">Where it is to live.</param>
-    /// <param name="layers">Read only so many blocks, and build no more; all when null.</param>
-    public Model Load(Backend backend, int? layers = null)
+    public Model Load(Backend backend)
     {
         if (Run is null)
         {
             using PretrainedModel pretrained = PretrainedModel.Open(_weights);
-            return pretrained.Load(backend, layers: layers);
+            return pretrained.Load(backend);
         }
 
         using SafetensorsFile weights = SafetensorsFile.Open(_weights);
-        return ModelWeights.Load(weights, Model with { Layers = layers ?? Model.Layers }, backend);
+        return ModelWeights.Load(weights, Model, backend);
     }
+
+    /// <summary>The model with its weights left in the file.</summary>
+    public StoredModel Stored() => Run is null ? PretrainedModel.OpenStored(_weights) : new StoredModel(SafetensorsFile.Open(_weights), Model);
 
     /// <summary>The data that its run was trained on.</summary>
     /// <param name="root">The folder of prepared datasets.</param>
@@ -153,7 +160,11 @@ public sealed class Reference
     private static Tokenizer LoadTokenizer(string path) =>
         System.IO.Path.Exists(path) ? Tokenizer.Load(path) : throw new InvalidDataException($"{path}: missing; put the model's tokenizer there");
 
-    private static RunFolder RunAt(string place) => RunFolder.Open(System.IO.Path.GetDirectoryName(place)!, System.IO.Path.GetFileName(place));
+    /// <summary>Whether there is a run at an absolute path.</summary>
+    internal static bool IsRun(string place) => File.Exists(System.IO.Path.Combine(place, "run.json"));
+
+    /// <summary>The run at an absolute path.</summary>
+    internal static RunFolder RunAt(string place) => RunFolder.Open(System.IO.Path.GetDirectoryName(place)!, System.IO.Path.GetFileName(place));
 
     private static string Hash(IEnumerable<string> files)
     {
@@ -161,7 +172,8 @@ public sealed class Reference
         return hashes.Length == 1 ? hashes[0] : Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(hashes))));
     }
 
-    private static (string Place, long? Step) Split(string path)
+    /// <summary>The absolute path of what a person names, and the step behind an @.</summary>
+    internal static (string Place, long? Step) Split(string path)
     {
         int at = path.LastIndexOf('@');
         bool hasStep = long.TryParse(path.AsSpan(at + 1), NumberStyles.None, CultureInfo.InvariantCulture, out long step) && at > 0;

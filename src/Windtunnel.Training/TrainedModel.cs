@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using System.Globalization;
 using Windtunnel.Models;
 using Windtunnel.Models.HuggingFace;
 using Windtunnel.Runs;
@@ -13,13 +12,16 @@ namespace Windtunnel.Training;
 /// <summary>A model's weights and the tokenizer they go with, for use without training: no gradients, no data.</summary>
 public sealed class TrainedModel : IDisposable
 {
-    private TrainedModel(Model model, Tokenizer tokenizer, string name) => (Model, Tokenizer, Name) = (model, tokenizer, name);
+    private TrainedModel(Model model, Tokenizer tokenizer, TextEnds ends, string name) => (Model, Tokenizer, Ends, Name) = (model, tokenizer, ends, name);
 
     /// <summary>The model.</summary>
     public Model Model { get; }
 
     /// <summary>What it reads and writes.</summary>
     public Tokenizer Tokenizer { get; }
+
+    /// <summary>What its texts begin and end with.</summary>
+    public TextEnds Ends { get; }
 
     /// <summary>What it is called: its run's id, or the name of its folder or file.</summary>
     public string Name { get; }
@@ -29,8 +31,8 @@ public sealed class TrainedModel : IDisposable
 
     /// <summary>Opens a run, or a model that others trained.</summary>
     /// <param name="reference">
-    /// A folder of Hugging Face's or a checkpoint of llama2.c (<see cref="PretrainedModel"/>) where there is one at this path; else the id of a
-    /// run, which may have a step: <c>ID@STEP</c>.
+    /// A folder of Hugging Face's, a checkpoint of llama2.c (<see cref="PretrainedModel"/>) or a run where there is one at this path; else the id of a
+    /// run. A run may have a step: <c>ID@STEP</c>.
     /// </param>
     /// <param name="runs">The folder of runs.</param>
     /// <param name="average">Take the moving average of a run's weights instead.</param>
@@ -45,11 +47,16 @@ public sealed class TrainedModel : IDisposable
             return average ? throw new ValidationException($"{reference}: only runs have a moving average of the weights") : OpenPretrained(reference, backend, tokenizer);
         }
 
-        int at = reference.IndexOf('@');
-        long? step = at < 0 ? null
-            : long.TryParse(reference[(at + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number
-            : throw new ValidationException($"'{reference}': what follows @ is not a step");
-        return Open(RunFolder.Open(runs, at < 0 ? reference : reference[..at]), step, average, backend, tokenizer);
+        (string place, long? step) = Reference.Split(reference);
+        if (Reference.IsRun(place))
+        {
+            return Open(Reference.RunAt(place), step, average, backend, tokenizer);
+        }
+
+        int at = reference.IndexOf('@', StringComparison.Ordinal);
+        return step is null && at >= 0
+            ? throw new ValidationException($"'{reference}': what follows @ is not a step")
+            : Open(RunFolder.Open(runs, at < 0 ? reference : reference[..at]), step, average, backend, tokenizer);
     }
 
     /// <summary>Opens a run, which may still be in training.</summary>
@@ -74,7 +81,7 @@ public sealed class TrainedModel : IDisposable
             ? store.Open(wanted)
             : store.OpenNewest() ?? throw new InvalidDataException($"{folder.Path}: has no checkpoint yet");
         using SafetensorsFile weights = SafetensorsFile.Open(checkpoint.FilePath(average ? "ema.safetensors" : "model.safetensors"));
-        return new TrainedModel(ModelWeights.Load(weights, options, backend), words, folder.Id) { Run = (folder, checkpoint.Step) };
+        return new TrainedModel(ModelWeights.Load(weights, options, backend), words, TextEnds.Of(words), folder.Id) { Run = (folder, checkpoint.Step) };
     }
 
     /// <inheritdoc/>
@@ -84,9 +91,10 @@ public sealed class TrainedModel : IDisposable
     {
         using PretrainedModel pretrained = PretrainedModel.Open(path);
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        Tokenizer words = LoadTokenizer(tokenizer ?? (Directory.Exists(full) ? full : Path.GetDirectoryName(full)!));
+        string folder = Directory.Exists(full) ? full : Path.GetDirectoryName(full)!;
+        Tokenizer words = LoadTokenizer(tokenizer ?? folder);
         Reference.RequireRows(path, pretrained.Options, words);
-        return new TrainedModel(pretrained.Load(backend), words, Path.GetFileNameWithoutExtension(full));
+        return new TrainedModel(pretrained.Load(backend), words, Directory.Exists(full) ? TextEnds.Of(full, words) : TextEnds.Of(words), Path.GetFileNameWithoutExtension(full));
     }
 
     private static Tokenizer LoadTokenizer(string path) =>

@@ -152,7 +152,7 @@ public sealed class TrainingRun : IDisposable
             {
                 run.Restore(checkpoint);
             }
-            else if (config.Inheritance is { } inheritance)
+            else if (config.Inheritance is { } inheritance && record.Parent?.Kind != RunParentKind.Branch)
             {
                 run.Notice("no checkpoint was saved yet: the weights are inherited again");
                 run._trainer.Initialize(InheritedModel.Open(inheritance));

@@ -15,7 +15,7 @@ namespace Windtunnel.Cli.Verbs;
 internal static class InheritVerb
 {
     private static readonly Argument<string[]> s_words = ConfigWords.Argument("settings");
-    private static readonly Option<string> s_out = new("--out") { Description = "where model.safetensors, config.json, tokenizer.json and lineage.json are written", Required = true, HelpName = "DIR" };
+    private static readonly Option<string> s_out = new("--out") { Description = "a new folder for model.safetensors, config.json, the tokenizer and lineage.json", Required = true, HelpName = "DIR" };
     private static readonly Option<ulong> s_seed = new("--init-seed") { Description = "of what is not copied", DefaultValueFactory = _ => 1 };
     private static readonly Option<string> s_runs = RunSession.RunsOption();
 
@@ -44,23 +44,25 @@ internal static class InheritVerb
         InheritanceOptions options = ConfigFile.Bind<InheritanceOptions>(settings, "inherit");
         InheritedModel inherited = InheritedModel.Open(options.At([.. options.Sources.Select(path => Reference.Find(path, parsed.GetValue(s_runs)!))], sha256: null));
 
+        string folder = parsed.GetValue(s_out)!;
+        HuggingFaceExport.CreateFolder(folder);
         using CpuBackend backend = new();
         using Model model = inherited.Target.Build(backend, gradients: false);
         model.Parameters.Initialize(backend, parsed.GetValue(s_seed));
         IReadOnlyList<InheritedParameter> parameters = inherited.Fill(model);
         RunLineage lineage = inherited.Lineage(parameters);
 
-        string folder = parsed.GetValue(s_out)!;
-        Directory.CreateDirectory(folder);
         Reference reference = inherited.References[0];
         AtomicFile.Write(Path.Combine(folder, "model.safetensors"), file => ModelWeights.Write(file, model));
-        JsonObject config = model.Options.ToHuggingFace(reference.Tokenizer.EndOfTextId);
-        config["bos_token_id"] = reference.Tokenizer.BeginningOfTextId ?? reference.Tokenizer.EndOfTextId;
+        JsonObject config = model.Options.ToHuggingFace(reference.Ends.End);
+        config["bos_token_id"] = reference.Ends.Begin;
         AtomicFile.WriteText(Path.Combine(folder, "config.json"), config.ToJsonString(ConfigFile.JsonOptions));
         reference.Tokenizer.Save(Path.Combine(folder, "tokenizer.json"));
+        AtomicFile.WriteText(
+            Path.Combine(folder, "tokenizer_config.json"), reference.Ends.ToTokenizerConfig(reference.Tokenizer, model.Dimensions.Context).ToJsonString(ConfigFile.JsonOptions));
         AtomicFile.WriteText(Path.Combine(folder, "lineage.json"), JsonSerializer.Serialize(lineage, ConfigFile.JsonOptions) + "\n");
         Describe(lineage, parameters);
-        Console.WriteLine($"written: {Path.Combine(folder, "model.safetensors")}, config.json, tokenizer.json, lineage.json");
+        Console.WriteLine($"written: {Path.Combine(folder, "model.safetensors")}, config.json, tokenizer.json, tokenizer_config.json, lineage.json");
         return 0;
     }
 

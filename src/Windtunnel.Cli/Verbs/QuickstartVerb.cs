@@ -106,7 +106,7 @@ internal static class QuickstartVerb
         foreach (string prompt in s_prompts)
         {
             using StringWriter text = new();
-            SampleWriter.Continue(text, sampler, trained.Tokenizer, prompt, new SamplingOptions(TokensMax: 100));
+            SampleWriter.Continue(text, sampler, trained.Tokenizer, trained.Ends, prompt, new SamplingOptions(TokensMax: 100));
             Console.WriteLine();
             console.Write(new Padder(new Spectre.Console.Text($"{prompt} ▸{text}".TrimEnd())).Padding(2, 0));
         }

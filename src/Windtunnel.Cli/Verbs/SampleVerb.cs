@@ -85,7 +85,7 @@ internal static class SampleVerb
             }
 
             Console.Write(prompt);
-            SampleWriter.Continue(Console.Out, sampler, trained.Tokenizer, prompt, options, (ulong)i);
+            SampleWriter.Continue(Console.Out, sampler, trained.Tokenizer, trained.Ends, prompt, options, (ulong)i);
             Console.WriteLine();
         }
 

@@ -9,7 +9,7 @@ namespace Windtunnel.Models.HuggingFace;
 /// </summary>
 public sealed class HuggingFaceConfig
 {
-    private const int MaxBytes = 1 << 20, MaxDepth = 32;
+    private const int MaxBytes = 1 << 20, MaxTokenizerBytes = 1 << 24, MaxDepth = 32;
 
     // What says how a model was made, is trained, is sampled or is laid out in memory, and nothing of its function.
     private static readonly HashSet<string> s_harmless =
@@ -17,8 +17,8 @@ public sealed class HuggingFaceConfig
         "_name_or_path", "name_or_path", "_num_labels", "_attn_implementation", "architectures", "attention_dropout", "attention_probs_dropout_prob", "attn_pdrop",
         "auto_map", "begin_suppress_tokens", "bos_token_id", "chunk_size_feed_forward", "do_sample", "dtype", "early_stopping", "embd_pdrop", "eos_token_id",
         "finetuning_task", "gradient_checkpointing", "id2label", "initializer_range", "is_llama_config", "keys_to_ignore_at_inference", "label2id", "length_penalty",
-        "max_length", "max_window_layers", "min_length", "model_type", "no_repeat_ngram_size", "num_beams", "num_return_sequences", "output_attentions",
-        "output_hidden_states", "pad_token_id", "prefix", "pretraining_tp", "problem_type", "reorder_and_upcast_attn", "repetition_penalty", "resid_pdrop",
+        "max_length", "max_window_layers", "min_length", "model_type", "n_special", "no_repeat_ngram_size", "num_beams", "num_return_sequences", "output_attentions",
+        "output_hidden_states", "pad_token_id", "predict_special_tokens", "prefix", "pretraining_tp", "problem_type", "reorder_and_upcast_attn", "repetition_penalty", "resid_pdrop",
         "return_dict", "return_dict_in_generate", "sep_token_id", "suppress_tokens", "summary_activation", "summary_first_dropout", "summary_proj_to_labels",
         "summary_type", "summary_use_proj", "task_specific_params", "temperature", "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript",
         "transformers.js_config", "transformers_version", "typical_p", "unsloth_version", "use_bfloat16", "use_cache",
@@ -57,6 +57,23 @@ public sealed class HuggingFaceConfig
         {
             throw new InvalidDataException($"{path}: is not valid JSON: {e.Message.ReplaceLineEndings(" ")}", e);
         }
+    }
+
+    /// <summary>A token's id in one of the folder's files, the first where there are several; null where there is no such file or no id in it.</summary>
+    /// <param name="path">config.json or tokenizer_config.json.</param>
+    /// <param name="name">The field, such as <c>eos_token_id</c>.</param>
+    /// <exception cref="InvalidDataException">It is no JSON object.</exception>
+    public static int? TokenId(string path, string name)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        using JsonDocument document = Json.Parse(path, MaxTokenizerBytes, MaxDepth);
+        document.RootElement.TryGetProperty(name, out JsonElement value);
+        JsonElement first = value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 ? value[0] : value;
+        return first.ValueKind == JsonValueKind.Number && first.TryGetInt32(out int id) ? id : null;
     }
 
     /// <summary>A whole number.</summary>

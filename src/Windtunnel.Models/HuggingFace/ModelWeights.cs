@@ -125,12 +125,18 @@ public static class ModelWeights
     internal static long[] StoredShape(Model model, Parameter parameter, bool isLinear = false) =>
         model.IsStoredTransposed(parameter) && !isLinear ? [parameter.Shape.Columns, parameter.Shape.Rows] : Sizes(parameter.Shape);
 
-    private static void Read(TensorFile file, string name, Backend backend, Tensor destination, long[] shape, bool isTransposed)
+    private static void Read(TensorFile file, string name, Backend backend, Tensor destination, long[] shape, bool isTransposed) =>
+        backend.Write(destination, ReadValues(file, name, shape, isTransposed));
+
+    /// <summary>The values of one tensor.</summary>
+    /// <param name="shape">What it has to have in the file.</param>
+    /// <param name="isTransposed">Whether the matrix that is wanted is the transpose.</param>
+    internal static float[] ReadValues(TensorFile file, string name, long[] shape, bool isTransposed)
     {
         CheckShape(file, name, shape);
-        float[] values = new float[destination.Shape.Count];
+        float[] values = new float[shape.Aggregate(1L, (count, size) => count * size)];
         file.ReadSingles(name, values);
-        backend.Write(destination, isTransposed ? Transpose(values, (int)shape[0], (int)shape[1]) : values);
+        return isTransposed ? Transpose(values, (int)shape[0], (int)shape[1]) : values;
     }
 
     private static long[] Sizes(Shape shape) => [.. Enumerable.Range(0, shape.Rank).Select(axis => (long)shape[axis])];

@@ -39,12 +39,17 @@ internal ref struct PickleReader(string path, ReadOnlySpan<byte> pickle)
     private readonly Dictionary<int, object?> _memo = [];
     private int _at;
 
-    /// <summary>The tensors of the dictionary, or of the one dictionary in it that has some.</summary>
+    /// <summary>The tensors of the dictionary, or of the one in it, beside an optimizer and other things, that has the most.</summary>
     public List<PickledTensor> ReadTensors()
     {
         Map root = Run() as Map ?? throw Bad("is no dictionary of tensors");
-        Map[] candidates = [root, .. root.Items.Select(item => item.Value).OfType<Map>()];
-        Map tensors = Array.Find(candidates, map => map.Items.Exists(item => item.Value is PickledTensor)) ?? throw Bad("holds no dictionary of tensors");
+        (Map tensors, int count) = root.Items.Select(item => item.Value).OfType<Map>().Prepend(root).Distinct()
+            .Select(map => (map, map.Items.Count(item => item.Value is PickledTensor))).MaxBy(candidate => candidate.Item2);
+        if (count == 0)
+        {
+            throw Bad("holds no dictionary of tensors");
+        }
+
         List<PickledTensor> named = [];
         foreach ((object? key, object? value) in tensors.Items)
         {

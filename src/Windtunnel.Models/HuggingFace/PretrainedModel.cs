@@ -67,14 +67,37 @@ public sealed class PretrainedModel : IDisposable
     /// <summary>The model with its weights, which are compared with the configuration before memory is taken.</summary>
     /// <param name="backend">Where it is to live.</param>
     /// <param name="gradients">True for a model that is to be trained.</param>
-    /// <param name="layers">Only so many of its first blocks; all when null.</param>
     /// <exception cref="InvalidDataException">Weights are missing, left over, of another shape, or more than a model can have.</exception>
-    public Model Load(Backend backend, bool gradients = false, int? layers = null)
+    public Model Load(Backend backend, bool gradients = false)
     {
         bool isLinear = IsLinear();
-        ModelOptions options = Options with { Layers = layers ?? Options.Layers };
-        Check(options, isLinear);
-        return ModelWeights.Load(_tensors, options, backend, gradients, isLinear);
+        Check(isLinear);
+        try
+        {
+            return ModelWeights.Load(_tensors, Options, backend, gradients, isLinear);
+        }
+        catch (ValidationException e)
+        {
+            throw new InvalidDataException($"{Path}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The model with its weights left in the file, which are compared with the configuration.</summary>
+    /// <exception cref="InvalidDataException">Weights are missing, left over, or of another shape.</exception>
+    public static StoredModel OpenStored(string path)
+    {
+        PretrainedModel pretrained = Open(path);
+        try
+        {
+            bool isLinear = pretrained.IsLinear();
+            pretrained.Check(isLinear);
+            return new StoredModel(pretrained._tensors, pretrained.Options, isLinear);
+        }
+        catch
+        {
+            pretrained.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -84,7 +107,7 @@ public sealed class PretrainedModel : IDisposable
     private bool IsLinear() =>
         Options is Gpt2Options && _tensors.Find("transformer.h.0.attn.c_attn.weight") is { Shape: [long rows, long columns] } && rows > columns;
 
-    private void Check(ModelOptions options, bool isLinear)
+    private void Check(bool isLinear)
     {
         // Before a list of so many layers is made.
         if (Options.Dimensions.Layers > _tensors.Names.Count)
@@ -93,15 +116,20 @@ public sealed class PretrainedModel : IDisposable
         }
 
         HashSet<string> left = [.. _tensors.Names];
-        left.RemoveWhere(name => ParameterPlace.LayerOf(name) is { } layer && layer >= options.Dimensions.Layers && layer < Options.Dimensions.Layers);
         try
         {
             using CountingBackend backend = new();
-            using Model model = options.Build(backend, gradients: false);
-            foreach (Parameter parameter in model.Parameters.Parameters)
+            using Model firstBlock = (Options with { Layers = 1 }).Build(backend, gradients: false);
+            foreach (Parameter parameter in firstBlock.Parameters.Parameters)
             {
-                ModelWeights.CheckShape(_tensors, parameter.Name, ModelWeights.StoredShape(model, parameter, isLinear));
-                left.Remove(parameter.Name);
+                long[] shape = ModelWeights.StoredShape(firstBlock, parameter, isLinear);
+                int blocks = ParameterPlace.LayerOf(parameter.Name) is null ? 1 : Options.Dimensions.Layers;
+                for (int block = 0; block < blocks; block++)
+                {
+                    string name = ParameterPlace.InBlock(parameter.Name, block);
+                    ModelWeights.CheckShape(_tensors, name, shape);
+                    left.Remove(name);
+                }
             }
         }
         catch (ValidationException e)

@@ -5,7 +5,7 @@ namespace Windtunnel.Models.HuggingFace;
 /// <summary>Tensors that are spread over files, with an index that says which is where: <c>model.safetensors.index.json</c> and its shards.</summary>
 public sealed class ShardedFile : TensorFile
 {
-    private const int MaxIndexBytes = 1 << 26, MaxShards = 10_000;
+    private const int MaxIndexBytes = 1 << 24, MaxShards = 10_000;
 
     private readonly Dictionary<string, TensorFile> _shards = [];
     private readonly Dictionary<string, (TensorFile Shard, TensorInfo Info)> _tensors = [];

@@ -1,5 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
+using Windtunnel.Models.HuggingFace;
+using Windtunnel.Tensors;
 
 namespace Windtunnel.Models.Inheritance;
 
@@ -83,27 +85,23 @@ public abstract record InheritanceOptions(string From, InheritedParts Copy, Inhe
 
     /// <summary>Copies weights into a model whose own have been drawn.</summary>
     /// <param name="target">A model of the options that <see cref="Target"/> gave.</param>
-    /// <param name="references">
-    /// The references, on any backend; of each, blocks beyond those that are taken may be absent.
-    /// </param>
+    /// <param name="references">The references, of which only what is taken is read.</param>
     /// <param name="taken">What <see cref="Taken"/> gave.</param>
     /// <returns>Each parameter of the target, and whether it was copied.</returns>
     /// <exception cref="ValidationException">The target is not made for these references.</exception>
-    public IReadOnlyList<InheritedParameter> Fill(Model target, IReadOnlyList<Model> references, IReadOnlyList<InheritedLayer> taken)
+    public IReadOnlyList<InheritedParameter> Fill(Model target, IReadOnlyList<StoredModel> references, IReadOnlyList<InheritedLayer> taken)
     {
-        Dictionary<string, Parameter>[] sources = [.. references.Select(reference => reference.Parameters.Parameters.ToDictionary(parameter => parameter.Name))];
         List<InheritedParameter> inherited = [];
         foreach (Parameter parameter in target.Parameters.Parameters)
         {
             ParameterPlace place = ParameterPlace.Of(parameter);
             InheritedLayer from = place.Layer is { } layer ? taken[layer] : new InheritedLayer(0);
-            string name = place.Layer is null ? parameter.Name : place.NameIn(from.Layer);
+            string name = ParameterPlace.InBlock(parameter.Name, from.Layer);
             bool copied = Takes(place, target.Options.Tied);
             if (copied)
             {
-                Model reference = references[from.Reference];
-                Parameter source = sources[from.Reference].GetValueOrDefault(name) ?? throw new ValidationException($"inheritance.from {Sources[from.Reference]}: has no {name}");
-                Copied(target, parameter, reference, source, QueryFactor(target.Options, place.Layer ?? 0, from.Layer));
+                (float[] values, Shape shape) = references[from.Reference].Read(name);
+                CopyTo(target, parameter, values, shape, QueryFactor(target.Options, place.Layer ?? 0, from.Layer));
             }
 
             inherited.Add(new InheritedParameter(parameter, copied ? Sources[from.Reference] : null, copied ? name : null));
@@ -148,9 +146,9 @@ public abstract record InheritanceOptions(string From, InheritedParts Copy, Inhe
     };
 
     // The first rows and columns of each stacked matrix, which are all of them but where the target is narrower.
-    private static void Copied(Model target, Parameter parameter, Model reference, Parameter source, float queryFactor)
+    private static void CopyTo(Model target, Parameter parameter, float[] from, Shape source, float queryFactor)
     {
-        int rows = parameter.Shape.Rows, columns = parameter.Shape.Columns, sourceRows = source.Shape.Rows, sourceColumns = source.Shape.Columns;
+        int rows = parameter.Shape.Rows, columns = parameter.Shape.Columns, sourceRows = source.Rows, sourceColumns = source.Columns;
         int parts = parameter.Parts;
         if (parameter.Shape.Rank == 1)
         {
@@ -161,11 +159,10 @@ public abstract record InheritanceOptions(string From, InheritedParts Copy, Inhe
 
         if (rows > sourceRows || columns > sourceColumns)
         {
-            throw new ValidationException($"inheritance.from: {source.Name} has shape {source.Shape}, which {parameter.Shape} can't be taken from");
+            throw new ValidationException($"inheritance.from: its {parameter.Name} has shape {source}, which {parameter.Shape} can't be taken from");
         }
 
-        float[] from = new float[source.Shape.Count], to = new float[parameter.Shape.Count];
-        reference.Backend.Read(source.Value, from);
+        float[] to = new float[parameter.Shape.Count];
         for (int row = 0; row < rows; row++)
         {
             (int part, int within) = Math.DivRem(row, rows / parts);

@@ -20,13 +20,13 @@ internal enum ModelPart
 /// <param name="IsNorm">Whether it is a gain or bias of a norm.</param>
 internal sealed partial record ParameterPlace(ModelPart Part, int? Layer, bool IsNorm)
 {
-    private string Before { get; init; } = "";
-
-    private string After { get; init; } = "";
-
     /// <summary>The block that a name is of, from 0; null outside.</summary>
     public static int? LayerOf(string name) =>
         Block().Match(name) is { Success: true } block && int.TryParse(block.Groups["layer"].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) ? layer : null;
+
+    /// <summary>The name of the same parameter in another block; a name outside the blocks as it is.</summary>
+    public static string InBlock(string name, int layer) =>
+        Block().Replace(name, string.Create(CultureInfo.InvariantCulture, $"${{before}}{layer}${{after}}"));
 
     public static ParameterPlace Of(Parameter parameter)
     {
@@ -36,11 +36,7 @@ internal sealed partial record ParameterPlace(ModelPart Part, int? Layer, bool I
         {
             string after = block.Groups["after"].Value;
             ModelPart part = InAttention().IsMatch(after) ? ModelPart.Attention : ModelPart.FeedForward;
-            return new ParameterPlace(part, int.Parse(block.Groups["layer"].Value, CultureInfo.InvariantCulture), isNorm)
-            {
-                Before = block.Groups["before"].Value,
-                After = after,
-            };
+            return new ParameterPlace(part, int.Parse(block.Groups["layer"].Value, CultureInfo.InvariantCulture), isNorm);
         }
 
         return new ParameterPlace(
@@ -52,9 +48,6 @@ internal sealed partial record ParameterPlace(ModelPart Part, int? Layer, bool I
             },
             Layer: null, isNorm);
     }
-
-    /// <summary>The name of the same parameter in another block.</summary>
-    public string NameIn(int layer) => string.Create(CultureInfo.InvariantCulture, $"{Before}{layer}{After}");
 
     [GeneratedRegex(@"\A(?<before>.*\.(layers|h)\.)(?<layer>\d+)(?<after>\..*)\z")]
     private static partial Regex Block();

@@ -24,26 +24,29 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
     [Fact]
     public void A_run_is_cut_down_to_its_first_layers_in_a_folder_that_says_where_they_are_from()
     {
-        string output = Tool.Run("inherit", "--from", "trunk@30", "--layers", "1", "--copy", "code", "--out", _folder.Path, "--runs", tool.Runs).AssertSucceeds();
+        string output = Tool.Run("inherit", "--from", "trunk@30", "--layers", "1", "--copy", "code", "--out", _folder.File("first"), "--runs", tool.Runs).AssertSucceeds();
 
         Assert.Matches(@"inherits   layers 0: [\d,]+ parameters, [\d,]+ of them copied", output);
         Assert.Matches(@"\nmodel\.layers\.\*\.self_attn\.q_proj\.weight +1 +[\d,]+  copied\n", output);
         Assert.Matches(@"\nmodel\.norm\.weight +1 +\d+  new\n", output);
-        RunLineage lineage = JsonSerializer.Deserialize<RunLineage>(File.ReadAllText(_folder.File("lineage.json")), ConfigFile.JsonOptions)!;
+        RunLineage lineage = JsonSerializer.Deserialize<RunLineage>(File.ReadAllText(_folder.File("first/lineage.json")), ConfigFile.JsonOptions)!;
         Assert.Equal([0], lineage.Layers);
         Assert.EndsWith("trunk@30", lineage.References[0].Path, StringComparison.Ordinal);
         using SafetensorsFile all = SafetensorsFile.Open(tool.RunFile("trunk", "checkpoints", "step-00000030", "model.safetensors"));
-        using SafetensorsFile first = SafetensorsFile.Open(_folder.File("model.safetensors"));
+        using SafetensorsFile first = SafetensorsFile.Open(_folder.File("first/model.safetensors"));
         Assert.Equal(Bytes(all, "model.layers.0.mlp.down_proj.weight"), Bytes(first, "model.layers.0.mlp.down_proj.weight"));
         Assert.False(first.Contains("model.layers.1.mlp.down_proj.weight"));
-        Assert.Contains("\"num_hidden_layers\": 1", File.ReadAllText(_folder.File("config.json")), StringComparison.Ordinal);
-        Assert.Equal(File.ReadAllBytes(tool.RunFile("trunk", "hf", "tokenizer.json")), File.ReadAllBytes(_folder.File("tokenizer.json")));
+        Assert.Contains("\"num_hidden_layers\": 1", File.ReadAllText(_folder.File("first/config.json")), StringComparison.Ordinal);
+        Assert.Equal(File.ReadAllBytes(tool.RunFile("trunk", "hf", "tokenizer.json")), File.ReadAllBytes(_folder.File("first/tokenizer.json")));
 
         // What was written is a model to sample from, and to inherit from in turn.
-        Tool.Run("sample", _folder.Path, "--max-tokens", "3").AssertSucceeds();
-        Tool.Run("inherit", "stack", "--from", _folder.Path, "--out", _folder.File("stacked")).AssertSucceeds();
+        Tool.Run("sample", _folder.File("first"), "--max-tokens", "3").AssertSucceeds();
+        Tool.Run("inherit", "stack", "--from", _folder.File("first"), "--out", _folder.File("stacked")).AssertSucceeds();
         using SafetensorsFile stacked = SafetensorsFile.Open(_folder.File("stacked/model.safetensors"));
         Assert.Equal(Bytes(first, "model.layers.0.mlp.down_proj.weight"), Bytes(stacked, "model.layers.1.mlp.down_proj.weight"));
+
+        // Nothing is written over, least of all the reference itself.
+        Tool.Run("inherit", "stack", "--from", _folder.File("first"), "--out", _folder.File("first")).AssertFails(2, "is not empty; name a new folder");
     }
 
     [Fact]
@@ -52,12 +55,12 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
         string hf = SharedData.Require("data/fixtures/stories260K/hf"), golden = SharedData.Require("data/fixtures/stories260K/golden.json");
         JsonNode expected = JsonNode.Parse(File.ReadAllText(golden))!;
 
-        string output = Tool.Run("inherit", "--from", hf, "--layers", "3", "--out", _folder.Path).AssertSucceeds();
+        string output = Tool.Run("inherit", "--from", hf, "--layers", "3", "--out", _folder.File("first")).AssertSucceeds();
 
         Assert.Contains("5 layers, 260,032 parameters", output, StringComparison.Ordinal);
-        Assert.Equal(1, (int)JsonNode.Parse(File.ReadAllText(_folder.File("config.json")))!["bos_token_id"]!);
+        Assert.Equal(1, (int)JsonNode.Parse(File.ReadAllText(_folder.File("first/config.json")))!["bos_token_id"]!);
         using CpuBackend backend = new(1);
-        using Model model = PretrainedModel.Open(_folder.Path).Load(backend);
+        using Model model = PretrainedModel.Open(_folder.File("first")).Load(backend);
         using Tape tape = new(backend, recording: false);
         Tensor[] text = [.. new[] { "inputs", "targets" }.Select(name => expected["train_step"]![name]!.AsArray()).Select(rows =>
         {
@@ -128,16 +131,20 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
     [Fact]
     public void The_small_study_runs_from_its_reference_to_its_verdicts()
     {
+        HashSet<string> replaced = [];
         foreach (string name in new[] { "reference", "half-depth", "layers", "epochs" })
         {
             string text = File.ReadAllText(Path.Combine(Recipes, $"{name}.yaml"));
             foreach ((string from, string to) in Smaller())
             {
+                replaced.UnionWith(text.Contains(from, StringComparison.Ordinal) ? [from] : []);
                 text = text.Replace(from, to, StringComparison.Ordinal);
             }
 
             _folder.Write($"{name}.yaml", text);
         }
+
+        Assert.Equal(Smaller().Select(pair => pair.From), Smaller().Select(pair => pair.From).Where(replaced.Contains));
 
         string reference = _folder.File("reference.yaml");
         Verb("train", reference, "--id", "inherit-reference").AssertSucceeds();
@@ -168,10 +175,10 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
     [
         ("runs/inherit-", $"{_folder.File("runs")}/inherit-"),
         ("corpus: dotnet-docs, tokenizer: {type: bpe, vocabularySize: 512}", "corpus: {type: synthetic, documents: 100, vocabularySize: 50}, tokenizer: bytes, validationFraction: 0.1"),
-        ("width: 64, heads: 4, feedForward: 176", "width: 16, heads: 2, feedForward: 32"),
-        ("width: 32, heads: 2, feedForward: 88", "width: 8, heads: 1, feedForward: 16"),
+        ("width: 64, heads: 2, feedForward: 176", "width: 16, heads: 2, feedForward: 32"),
+        ("width: 32, heads: 1, feedForward: 88", "width: 8, heads: 1, feedForward: 16"),
         ("warmup: 50", "warmup: 1"), ("length: 1465", "length: 5"), ("length: 2930", "length: 10"),
-        ("sequenceLength: 128, batchSize: 16", "sequenceLength: 32, batchSize: 2"), ("tokens: null", "tokens: 500"),
+        ("sequenceLength: 64, batchSize: 32", "sequenceLength: 32, batchSize: 2"), ("tokens: null", "tokens: 500"),
         ("[3000000, 1500000, 750000, 375000, 187500, 93750]", "[1000, 200]"),
     ];
 

@@ -3,6 +3,7 @@ using Windtunnel.Models;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Tests.Text.Tokenizers;
 using Windtunnel.Text.Tokenizers;
+using Windtunnel.Training;
 
 namespace Windtunnel.Tests.Cli;
 
@@ -29,7 +30,7 @@ public sealed class SampleWriterTests : IDisposable
         TokenDecoder decoder = new(tokenizer, atStart: dropsSpace);
         string expected = string.Concat(ids.Select(decoder.Append)) + decoder.Finish();
         using StringWriter written = new();
-        Assert.Equal(ids.Length, SampleWriter.Continue(written, sampler, tokenizer, prompt, s_options));
+        Assert.Equal(ids.Length, SampleWriter.Continue(written, sampler, tokenizer, TextEnds.Of(tokenizer), prompt, s_options));
         Assert.NotEmpty(ids);
         Assert.Equal(string.Concat(expected.Select(c => char.IsControl(c) && c is not ('\n' or '\t') ? '\uFFFD' : c)), written.ToString());
     }

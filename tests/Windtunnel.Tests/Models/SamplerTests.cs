@@ -42,6 +42,19 @@ public sealed class SamplerTests : IDisposable
         Assert.Equal(tokens[s_prompt.Length..], sampled);
     }
 
+    [Fact]
+    public void A_short_text_takes_no_memory_for_the_rest_of_the_context()
+    {
+        ModelOptions options = s_llama with { Context = 1 << 20 };
+        using Model model = options.Resolve(Vocabulary, Context).Build(_backend, gradients: false);
+        long before = _backend.Ledger.LiveBytes;
+
+        using Sampler sampler = new(model, Vocabulary);
+        Assert.Equal(3, sampler.Generate(s_prompt, new SamplingOptions(TokensMax: 3), NoEnd).Count());
+        Assert.InRange(_backend.Ledger.LiveBytes - before, 1, 1 << 16);
+        Assert.Equal(40, sampler.Generate(s_prompt, new SamplingOptions(TokensMax: 40), NoEnd).Count());
+    }
+
     [Theory]
     [MemberData(nameof(Families))]
     public void Text_beyond_the_context_slides_to_the_newest_half_of_it(string family)

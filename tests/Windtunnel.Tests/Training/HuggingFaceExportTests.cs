@@ -85,6 +85,33 @@ public sealed class HuggingFaceExportTests : IDisposable
     }
 
     [Fact]
+    public void What_texts_begin_and_end_with_is_what_the_folder_says()
+    {
+        using TrainedModel trained = Train(TinyRun.Llama);
+        Assert.Equal(new TextEnds(256, 256, 256), trained.Ends);
+        HuggingFaceExport.Write(trained, _folder.File("out"), new ExportOptions());
+
+        // An exported model was trained as it was here; one that others trained has nothing in front where its tokenizer puts nothing there.
+        Assert.Equal(trained.Ends, TextEnds.Of(_folder.File("out"), trained.Tokenizer));
+        File.Delete(Path.Combine(_folder.File("out"), "tokenizer_config.json"));
+        Assert.Equal(new TextEnds(null, 256, 256), TextEnds.Of(_folder.File("out"), trained.Tokenizer));
+
+        // An id that is no special token of the tokenizer ends nothing.
+        File.WriteAllText(Path.Combine(_folder.File("out"), "config.json"), """{"eos_token_id":[3],"bos_token_id":7}""");
+        Assert.Equal(new TextEnds(null, 256, 256), TextEnds.Of(_folder.File("out"), trained.Tokenizer));
+    }
+
+    [Fact]
+    public void A_run_is_opened_by_its_id_and_by_its_path()
+    {
+        using TrainedModel trained = Train(TinyRun.Llama);
+        (RunFolder folder, long step) = trained.Run!.Value;
+
+        using TrainedModel byPath = TrainedModel.Open($"{folder.Path}@{step}", "elsewhere", average: false, _backend);
+        Assert.Equal((trained.Name, step), (byPath.Name, byPath.Run!.Value.Step));
+    }
+
+    [Fact]
     public void Weights_larger_than_a_shard_are_spread_over_several_with_an_index()
     {
         using TrainedModel trained = Train(TinyRun.Gpt2);

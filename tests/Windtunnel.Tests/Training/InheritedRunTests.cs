@@ -107,6 +107,21 @@ public sealed class InheritedRunTests : IDisposable
     }
 
     [Fact]
+    public void A_branch_of_a_run_that_inherited_does_not_inherit_again()
+    {
+        Train(Inheriting(new FirstOptions(Reference)), "child");
+        RunFolder branch;
+        using (TrainingRun run = TrainingRun.Branch("child", step: null, ["training.length=30"], Places("branch"), new RecordingListener()))
+        {
+            branch = run.Folder;
+        }
+
+        Directory.Delete(branch.CheckpointsPath, recursive: true);
+        InvalidDataException error = Assert.Throws<InvalidDataException>(() => TrainingRun.Resume("branch", Places(), new RecordingListener()));
+        Assert.Contains("has no checkpoint yet; start it again from child step", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_reference_that_is_absent_reads_other_tokens_or_has_another_shape_is_refused()
     {
         Fails(Inheriting(new FirstOptions()), "inheritance.from: is missing");

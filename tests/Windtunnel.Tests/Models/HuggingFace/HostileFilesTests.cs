@@ -16,6 +16,7 @@ public sealed class HostileFilesTests : IDisposable
 {
     private const long MemoryMax = 256_000_000;
 
+    private static readonly TimeSpan s_timeMax = TimeSpan.FromSeconds(1);
     private static readonly bool s_soak = Environment.GetEnvironmentVariable("WINDTUNNEL_SOAK") == "1";
     private static readonly int s_mutations = s_soak ? 40_000 : 600;
 
@@ -93,32 +94,47 @@ public sealed class HostileFilesTests : IDisposable
         for (int i = 0; i < s_mutations; i++)
         {
             Put(mutated, Mutate(original, mutated, random));
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            Stopwatch time = Stopwatch.StartNew();
-            try
+            (bool isRefused, TimeSpan time, long bytes) = Try(path);
+            for (int again = 0; again < 4 && time > s_timeMax; again++)
             {
-                using PretrainedModel pretrained = PretrainedModel.Open(path);
-                pretrained.Load(_backend).Dispose();
-                loaded++;
-            }
-            catch (InvalidDataException e)
-            {
-                Assert.DoesNotContain('\n', e.Message);
-                Assert.True(e.Message.Length < 2000);
-                refused++;
+                // Other work on the machine only ever adds time.
+                time = TimeSpan.FromTicks(Math.Min(time.Ticks, Try(path).Time.Ticks));
             }
 
-            longest = time.Elapsed > longest ? time.Elapsed : longest;
-            most = Math.Max(most, GC.GetAllocatedBytesForCurrentThread() - before);
+            (loaded, refused) = isRefused ? (loaded, refused + 1) : (loaded + 1, refused);
+            longest = time > longest ? time : longest;
+            most = Math.Max(most, bytes);
         }
 
         TestContext.Current.TestOutputHelper?.WriteLine($"{mutated}: {loaded} loaded, {refused} refused; at most {most / 1e6:F1} MB and {longest.TotalMilliseconds:F0} ms");
         Assert.Equal(s_mutations, loaded + refused);
         Assert.True(refused > s_mutations / 4, $"{refused} refused");
         Assert.True(most < MemoryMax, $"{most} bytes");
-        Assert.True(longest < TimeSpan.FromSeconds(s_soak ? 5 : 30), $"{longest}");
+        Assert.True(longest < s_timeMax, $"{longest}");
 
         void Put(string name, byte[] bytes) => File.WriteAllBytes(Path.Combine(folder, name), bytes);
+    }
+
+    // Managed memory and the backend's, which weights and tables are in.
+    private (bool IsRefused, TimeSpan Time, long Bytes) Try(string path)
+    {
+        long before = GC.GetAllocatedBytesForCurrentThread(), native = 0;
+        Stopwatch time = Stopwatch.StartNew();
+        bool isRefused = false;
+        try
+        {
+            using PretrainedModel pretrained = PretrainedModel.Open(path);
+            using Model model = pretrained.Load(_backend);
+            native = _backend.Ledger.LiveBytes;
+        }
+        catch (InvalidDataException e)
+        {
+            Assert.DoesNotContain('\n', e.Message);
+            Assert.True(e.Message.Length < 2000);
+            isRefused = true;
+        }
+
+        return (isRefused, time.Elapsed, GC.GetAllocatedBytesForCurrentThread() - before + native);
     }
 
     /// <summary>One to three changes: most where the format is described rather than in the numbers.</summary>

@@ -53,6 +53,10 @@ public sealed class HuggingFaceConfigTests : IDisposable
         Gpt2Options gpt2 = Assert.IsType<Gpt2Options>(Read(Gpt2));
         Assert.Equal(new ModelDimensions(12, 768, 12, 12, 64, 3072, 50_257, 1024), gpt2.Dimensions);
 
+        Gpt2Options medium = Assert.IsType<Gpt2Options>(Read(Gpt2, config =>
+            (config["n_embd"], config["n_head"], config["n_layer"], config["n_special"], config["predict_special_tokens"]) = (1024, 16, 24, 0, true)));
+        Assert.Equal((24, 1024), (medium.Dimensions.Layers, medium.Dimensions.Width));
+
         // The first MiniCPM has no model_type.
         MiniCpmOptions miniCpm = Assert.IsType<MiniCpmOptions>(Read(Llama, config =>
         {
@@ -100,6 +104,24 @@ public sealed class HuggingFaceConfigTests : IDisposable
     [InlineData("n_head", "7")]
     public void What_a_gpt2_here_cannot_represent_is_named_with_field_and_value(string field, string value) =>
         AssertRefused(Gpt2, field, value, value);
+
+    [Fact]
+    public void A_minicpm_without_heads_is_refused_as_a_llama_is() => AssertRefused(
+        Llama.Replace("\"llama\"", "\"minicpm\"", StringComparison.Ordinal).Replace("{\"arch", "{\"scale_emb\":12,\"scale_depth\":1.4,\"dim_model_base\":256,\"arch", StringComparison.Ordinal),
+        "num_attention_heads", "0", "model.heads: 0");
+
+    [Theory]
+    [InlineData("""{"eos_token_id":7}""", 7)]
+    [InlineData("""{"eos_token_id":[5,6]}""", 5)]
+    [InlineData("""{"eos_token_id":null}""", null)]
+    [InlineData("""{"eos_token_id":[]}""", null)]
+    [InlineData("{}", null)]
+    public void Of_several_ids_that_end_a_text_the_first_is_taken(string text, int? expected)
+    {
+        File.WriteAllText(Path, text);
+        Assert.Equal(expected, HuggingFaceConfig.TokenId(Path, "eos_token_id"));
+        Assert.Null(HuggingFaceConfig.TokenId(Path + ".absent", "eos_token_id"));
+    }
 
     [Fact]
     public void Two_bases_of_the_rotary_frequencies_have_to_agree()

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Windtunnel.Models;
 using Windtunnel.Models.HuggingFace;
+using Windtunnel.Models.Inheritance;
 using Windtunnel.Tensors;
 using Windtunnel.Tensors.Backends.Cpu;
 using Windtunnel.Tests.Tensors;
@@ -205,25 +206,56 @@ public sealed class PretrainedModelTests : IDisposable
             ($"model.layers.{i}.mlp.down_proj.weight", [d.Width, d.FeedForward]),
         ];
 
-        // A header, and then as many bytes as it describes of which none takes room on the disk.
         void WriteHollow(string name, (string Name, long[] Shape)[] tensors)
         {
-            StringBuilder header = new("{");
-            long at = 0;
-            foreach ((string tensor, long[] shape) in tensors)
+            WriteHollowFile(name, tensors);
+            foreach ((string tensor, _) in tensors)
             {
-                long end = at + (2 * shape.Aggregate((a, b) => a * b));
-                header.Append($"{(at == 0 ? "" : ",")}\"{tensor}\":{{\"dtype\":\"BF16\",\"shape\":[{string.Join(',', shape)}],\"data_offsets\":[{at},{end}]}}");
                 map[tensor] = name;
-                at = end;
             }
-
-            byte[] bytes = Encoding.UTF8.GetBytes(header.Append('}').ToString());
-            using FileStream file = File.Create(_folder.File(name));
-            file.Write(BitConverter.GetBytes((long)bytes.Length));
-            file.Write(bytes);
-            file.SetLength(8 + bytes.Length + at);
         }
+    }
+
+    // A header, and then as many bytes as it describes of which none takes room on the disk.
+    private void WriteHollowFile(string name, (string Name, long[] Shape)[] tensors)
+    {
+        StringBuilder header = new("{");
+        long at = 0;
+        foreach ((string tensor, long[] shape) in tensors)
+        {
+            long end = at + (2 * shape.Aggregate((a, b) => a * b));
+            header.Append($"{(at == 0 ? "" : ",")}\"{tensor}\":{{\"dtype\":\"BF16\",\"shape\":[{string.Join(',', shape)}],\"data_offsets\":[{at},{end}]}}");
+            at = end;
+        }
+
+        byte[] bytes = Encoding.UTF8.GetBytes(header.Append('}').ToString());
+        using FileStream file = File.Create(_folder.File(name));
+        file.Write(BitConverter.GetBytes((long)bytes.Length));
+        file.Write(bytes);
+        file.SetLength(8 + bytes.Length + at);
+    }
+
+    [Fact]
+    public void One_block_is_inherited_of_a_model_that_is_too_large_to_load()
+    {
+        LlamaOptions options = (LlamaOptions)new LlamaOptions("20k", Layers: 1000, Width: 512, Heads: 8, FeedForward: 1408).Resolve(100, 64);
+        Assert.True(options.Count().Total > int.MaxValue);
+        File.WriteAllText(_folder.File("config.json"), options.ToHuggingFace(2).ToJsonString());
+        using Model block = (options with { Layers = 1 }).Build(_backend, gradients: false);
+        WriteHollowFile("model.safetensors", [
+            .. from parameter in block.Parameters.Parameters
+               from layer in Enumerable.Range(0, parameter.Name.Contains(".layers.", StringComparison.Ordinal) ? 1000 : 1)
+               select (parameter.Name.Replace(".0.", $".{layer}.", StringComparison.Ordinal), Enumerable.Range(0, parameter.Shape.Rank).Select(axis => (long)parameter.Shape[axis]).ToArray())]);
+
+        using (StoredModel stored = PretrainedModel.OpenStored(_folder.Path))
+        {
+            new RangeOptions(Start: 999, End: 1000).Fill(block, [stored], [new InheritedLayer(999)]);
+            Assert.Contains("q_norm", Assert.Throws<InvalidDataException>(() => stored.Read("model.layers.7.self_attn.q_norm.weight")).Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0, _backend.Sum(block.Parameters.Values));
+        using PretrainedModel whole = PretrainedModel.Open(_folder.Path);
+        Assert.Contains("fit into one buffer", Assert.Throws<InvalidDataException>(() => whole.Load(_backend)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

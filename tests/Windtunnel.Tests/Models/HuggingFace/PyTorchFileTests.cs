@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
 using Windtunnel.Models.HuggingFace;
@@ -92,6 +93,39 @@ public sealed class PyTorchFileTests : IDisposable
 
         using PyTorchFile file = PyTorchFile.Open(Path);
         Assert.Equal("a", Assert.Single(file.Tensors).Name);
+    }
+
+    [Fact]
+    public void Weights_beside_other_tensors_are_found_as_nanoGPT_saves_them()
+    {
+        TorchArchive archive = TorchArchive.Dictionary();
+        archive.Text("model").Raw("}(");
+        archive.Add("a", "FloatStorage", Bytes([1f]), [1]).Add("b", "FloatStorage", Bytes([2f]), [1]).Raw("u");
+        archive.Add("best_val_loss", "FloatStorage", Bytes([3f]), []).Save(Path);
+
+        using PyTorchFile file = PyTorchFile.Open(Path);
+        Assert.Equal(["a", "b"], file.Tensors.Select(info => info.Name));
+    }
+
+    [Fact]
+    public void A_dictionary_that_holds_another_a_hundred_thousand_times_is_read_once()
+    {
+        TorchArchive archive = TorchArchive.Dictionary().Raw("K\0}q\0(");
+        for (int i = 0; i < 400_000; i++)
+        {
+            archive.Raw("K\0K\0");
+        }
+
+        archive.Raw("u");
+        for (int i = 0; i < 100_000; i++)
+        {
+            archive.Raw("h\0h\0");
+        }
+
+        archive.Save(Path);
+        Stopwatch time = Stopwatch.StartNew();
+        AssertRefused("holds no dictionary of tensors");
+        Assert.True(time.Elapsed < TimeSpan.FromSeconds(20), $"{time.Elapsed}");
     }
 
     [Theory]

@@ -12,7 +12,7 @@ using Windtunnel.Tests.Tensors;
 
 namespace Windtunnel.Tests.Models.Inheritance;
 
-public sealed class InheritanceTests
+public sealed class InheritanceTests : IDisposable
 {
     private const int Vocabulary = 31, Length = 12;
 
@@ -20,6 +20,8 @@ public sealed class InheritanceTests
         s_llama = new LlamaOptions(Layers: 6, Width: 16, Heads: 4, KeyValueHeads: 2, FeedForward: 32, Size: "20k", QkNorm: true, Tied: false),
         s_gpt2 = new Gpt2Options(Layers: 6, Width: 16, Heads: 4, FeedForward: 32, Size: "20k"),
         s_miniCpm = new MiniCpmOptions(Layers: 6, Width: 16, Heads: 4, KeyValueHeads: 2, FeedForward: 32, Size: "20k", BaseWidth: 8);
+
+    private readonly TemporaryFolder _folder = new();
 
     public static TheoryData<string> Families => ["llama", "gpt2", "minicpm"];
 
@@ -36,6 +38,8 @@ public sealed class InheritanceTests
         { new StackOptions(Layers: 2, Times: 3), "0 1 0 1 0 1" },
         { new HalfWidthOptions(), "0 1 2 3 4 5" },
     };
+
+    public void Dispose() => _folder.Dispose();
 
     [Theory]
     [InlineData("stories260K/golden.json", "stories260K/hf/model.safetensors")]
@@ -250,7 +254,8 @@ public sealed class InheritanceTests
 
         ModelOptions target = options.Target([small.Options, reference.Options]);
         using Model grown = target.Build(backend);
-        options.Fill(grown, [small, reference], options.Taken([2, 6]));
+        using StoredModel first = Stored(small), second = Stored(reference);
+        options.Fill(grown, [first, second], options.Taken([2, 6]));
 
         Assert.Equal(5, grown.Dimensions.Layers);
         Assert.Equal(((MiniCpmOptions)reference.Options).Scales.Residual, ((MiniCpmOptions)target).Scales.Residual, 1e-6f);
@@ -303,14 +308,26 @@ public sealed class InheritanceTests
         return model;
     }
 
-    private static Model Inherit(InheritanceOptions options, Model reference) => Inherit(options, reference, out _);
+    private Model Inherit(InheritanceOptions options, Model reference) => Inherit(options, reference, out _);
 
-    private static Model Inherit(InheritanceOptions options, Model reference, out IReadOnlyList<InheritedParameter> inherited)
+    private Model Inherit(InheritanceOptions options, Model reference, out IReadOnlyList<InheritedParameter> inherited)
     {
         Model target = options.Target([reference.Options]).Build(reference.Backend);
         target.Parameters.Initialize(reference.Backend, 7);
-        inherited = options.Fill(target, [reference], options.Taken([reference.Dimensions.Layers]));
+        using StoredModel stored = Stored(reference);
+        inherited = options.Fill(target, [stored], options.Taken([reference.Dimensions.Layers]));
         return target;
+    }
+
+    private StoredModel Stored(Model model)
+    {
+        string path = _folder.File($"{Guid.NewGuid()}.safetensors");
+        using (FileStream stream = File.Create(path))
+        {
+            ModelWeights.Write(stream, model);
+        }
+
+        return new StoredModel(SafetensorsFile.Open(path), model.Options);
     }
 
     private static float[] Logits(Model model)
