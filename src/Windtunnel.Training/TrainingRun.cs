@@ -19,6 +19,12 @@ namespace Windtunnel.Training;
 /// </summary>
 public sealed class TrainingRun : IDisposable
 {
+    /// <summary>
+    /// Part of the id of every run that experiments share. Raise it whenever any run would end with other bits than before, so that
+    /// nobody takes the results of the older engine for those of this one; it is no version of the tool.
+    /// </summary>
+    public const string BitsVersion = "0.1.0";
+
     private readonly Stack<IDisposable> _owned;
     private readonly Dataset _data;
     private readonly Backend _backend;

@@ -151,7 +151,7 @@ public sealed class RunStoreTests : IDisposable
 
         string key = Path.GetFileName(Directory.GetDirectories(_folder.File("data"))[0]);
         using Dataset data = Dataset.Open(_folder.File($"data/{key}"), s_config.Data);
-        string text = $"{RunStore.EngineVersion} {data.Manifest.Key} {s_config.Resolve(data.Manifest.VocabularySize).Fingerprint()}";
+        string text = $"{TrainingRun.BitsVersion} {data.Manifest.Key} {s_config.Resolve(data.Manifest.VocabularySize).Fingerprint()}";
         Assert.Equal($"adamw-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..20]}", id);
         Assert.Equal(id, Id(s_config with { Checkpoints = s_config.Checkpoints with { Milestones = [] } }));
         Assert.Equal(
