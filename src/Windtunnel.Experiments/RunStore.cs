@@ -160,7 +160,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
             RunRecord record = RunRecord.Load(folder.RecordPath);
             return record.Status is RunStatus.Completed or RunStatus.Diverged ? Outcome(folder, record) : null;
         }
-        catch (Exception error) when (error is InvalidDataException || !File.Exists(path))
+        catch (Exception error) when (error is InvalidDataException or IOException || !File.Exists(path))
         {
             return null;
         }

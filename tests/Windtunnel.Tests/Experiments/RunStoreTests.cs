@@ -134,6 +134,16 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_result_whose_log_is_gone_is_none_and_stops_nobody()
+    {
+        RunOutcome outcome = Store().Train(s_run, _stop)!;
+        File.Delete(_folder.File($"runs/{outcome.Id}/metrics.jsonl"));
+
+        Assert.Null(Store().Find(s_run));
+        Assert.Equal(outcome.LossNats, Store().Train(s_run, _stop)!.LossNats);
+    }
+
+    [Fact]
     public void What_was_predicted_of_a_run_is_in_its_record_and_makes_it_no_other_run()
     {
         PlannedRun predicted = s_run with { Prediction = new string('a', 64) };
