@@ -250,11 +250,12 @@ public sealed class TrainingRun : IDisposable
                 }
 
                 bool stopping = stop.ExitCode is not null && !last;
-                if (last || stopping)
+                if (last || stopping || Due(step, every: 0, Config.Checkpoints.Milestones))
                 {
+                    // What branches off a milestone waits for it: a run that went on without would leave them nothing to wait for.
                     Save();
                 }
-                else if (Due(step, _saveEvery, Config.Checkpoints.Milestones) || SaveIsOverdue)
+                else if (Due(step, _saveEvery, milestones: null) || SaveIsOverdue)
                 {
                     TrySave();
                 }
@@ -416,7 +417,7 @@ public sealed class TrainingRun : IDisposable
 
     private void Notice(string message)
     {
-        _listener.Noticed(message);
+        Attempt(() => _listener.Noticed(message));
         Attempt(() =>
         {
             Directory.CreateDirectory(Folder.LogsPath);
