@@ -18,7 +18,7 @@ public sealed class TunnelVerbTests : IDisposable
           optimizer: {type: adamw, learningRate: 1e-2}
           schedule: {type: wsd, warmup: 20%, decay: 20%}
           training: {sequenceLength: 32, batchSize: 8}
-          validation: {every: 25%, tokens: 1000}
+          validation: {every: 25%, tokens: null}
           logging: {tensorBoard: false}
         sizes: [2k, 4k, 8k]
         multipliers: [2, 4, 8]
