@@ -97,6 +97,7 @@ public sealed class TunnelVerbTests : IDisposable
         Tunnel("--sizes=[]").AssertFails(2, "sizes names none");
         Tunnel("--dry-run", "--workers", "0").AssertFails(2, "--workers 0");
         Tunnel("--budget-minutes", "0").AssertFails(2, "--budget-minutes 0: must be positive");
+        Tunnel("--budget-minutes", "100000").AssertFails(2, "--budget-minutes 100000: must be positive, and at most 70,000");
     }
 
     [Fact]
