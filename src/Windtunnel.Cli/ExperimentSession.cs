@@ -17,6 +17,9 @@ internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder
     // A budget that is spent is no failure; the value only has to differ from those of signals.
     private const int TimeIsUp = 1;
 
+    // A timer takes no more than 2^32 milliseconds.
+    private const double BudgetMinutesMax = 70_000;
+
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(0.5);
 
     /// <summary>What has been run.</summary>
@@ -38,6 +41,15 @@ internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder
 
     /// <summary>How long.</summary>
     public static Option<double?> BudgetOption() => new("--budget-minutes") { Description = "stop after so long; the same command goes on from there", HelpName = "M" };
+
+    /// <summary>Throws unless a budget can be waited for.</summary>
+    public static void RequireBudget(double? minutes)
+    {
+        if (minutes is not null and not (> 0 and <= BudgetMinutesMax))
+        {
+            throw new ValidationException($"--budget-minutes {minutes}: must be positive, and at most {BudgetMinutesMax:N0}");
+        }
+    }
 
     /// <summary>Reads an experiment's file and overrides of it.</summary>
     /// <param name="words">The command line's.</param>
@@ -73,11 +85,7 @@ internal sealed class ExperimentSession(IExperiment experiment, ExperimentFolder
             throw new ValidationException($"--workers {workers}: must lie between 1 and 1024");
         }
 
-        if (budgetMinutes is not null and not (> 0 and < 1e6))
-        {
-            throw new ValidationException($"--budget-minutes {budgetMinutes}: must be positive");
-        }
-
+        RequireBudget(budgetMinutes);
         using StopSignal stop = StopSignal.Listen();
         using Timer? timer = budgetMinutes is { } minutes ? new Timer(_ => stop.Request(TimeIsUp), null, TimeSpan.FromMinutes(minutes), Timeout.InfiniteTimeSpan) : null;
 

@@ -115,6 +115,7 @@ internal static class TunnelTables
                 + (entropy.Inside ? "inside" : "outside"));
         }
 
+        FitReport.WriteWarnings(check.Notes ?? []);
         Console.WriteLine($"prediction {check.PredictionSha256}");
     }
 }

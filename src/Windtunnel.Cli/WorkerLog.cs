@@ -17,6 +17,15 @@ internal sealed class WorkerLog
     /// <summary>What the worker is called.</summary>
     public string Worker { get; } = $"{Environment.MachineName}-{Environment.ProcessId}";
 
-    /// <summary>Appends a line.</summary>
-    public void Write(string line) => File.AppendAllText(_path, $"{DateTime.UtcNow:O} {line.ReplaceLineEndings(" ")}\n");
+    /// <summary>Appends a line; where the disk is full it is lost, for runs are worth more than what is said of them.</summary>
+    public void Write(string line)
+    {
+        try
+        {
+            File.AppendAllText(_path, $"{DateTime.UtcNow:O} {line.ReplaceLineEndings(" ")}\n");
+        }
+        catch (IOException)
+        {
+        }
+    }
 }

@@ -46,6 +46,8 @@ internal sealed record BaseRun(JsonObject Settings, string Source, IReadOnlyList
     public static RunConfig Resolve(RunConfig config)
     {
         config.Data.Validate();
-        return config.Resolve(config.Data.Tokenizer.VocabularySizeMax());
+        return config.Data.ValidationFraction > 0
+            ? config.Resolve(config.Data.Tokenizer.VocabularySizeMax())
+            : throw new ValidationException("data.validationFraction must be above 0: results are validation losses");
     }
 }

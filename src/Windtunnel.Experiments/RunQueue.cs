@@ -18,7 +18,8 @@ namespace Windtunnel.Experiments;
 /// </remarks>
 /// <param name="folder">The experiment's.</param>
 /// <param name="staleAfter">In place of <see cref="StaleAfter"/>.</param>
-public sealed class RunQueue(string folder, TimeSpan? staleAfter = null)
+/// <param name="heartbeatEvery">In place of <see cref="HeartbeatEvery"/>.</param>
+public sealed class RunQueue(string folder, TimeSpan? staleAfter = null, TimeSpan? heartbeatEvery = null)
 {
     /// <summary>How often a holder touches its lease.</summary>
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(10);
@@ -69,7 +70,7 @@ public sealed class RunQueue(string folder, TimeSpan? staleAfter = null)
         }
 
         file.Write(lease.ToBytes());
-        return new RunLease(this, lease, number + 1);
+        return new RunLease(this, lease, number + 1, heartbeatEvery ?? HeartbeatEvery);
     }
 
     /// <summary>Who trains a run at this moment; null where nobody does.</summary>
@@ -210,10 +211,10 @@ public sealed class RunLease : IDisposable
     private readonly int _number;
     private readonly Timer _heartbeat;
 
-    internal RunLease(RunQueue queue, Lease lease, int number)
+    internal RunLease(RunQueue queue, Lease lease, int number, TimeSpan heartbeatEvery)
     {
         (_queue, Lease, _number) = (queue, lease, number);
-        _heartbeat = new Timer(_ => Touch(), null, RunQueue.HeartbeatEvery, RunQueue.HeartbeatEvery);
+        _heartbeat = new Timer(_ => Touch(), null, heartbeatEvery, heartbeatEvery);
     }
 
     /// <summary>What the lease file says.</summary>

@@ -13,8 +13,8 @@ using Windtunnel.Training.Checkpoints;
 namespace Windtunnel.Experiments;
 
 /// <summary>
-/// Runs by what they are of: the id of a run is the hash of its resolved config, its data, the engine's version and, for a branch, its
-/// trunk and step, so that what has been run is never run again, whoever asks for it, and what was interrupted goes on. A run that
+/// Runs by what they are of: the id of a run is the hash of its resolved config, its data, <see cref="TrainingRun.BitsVersion"/> and, for
+/// a branch, its trunk and step, so that what has been run is never run again, whoever asks for it, and what was interrupted goes on. A run that
 /// diverged is a result.
 /// </summary>
 /// <param name="places">Where runs and data are.</param>
@@ -28,9 +28,6 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
 
     /// <summary>Where runs and data are.</summary>
     public RunPlaces Places => places;
-
-    /// <summary>Part of every id; it changes when the same config no longer gives the same bits.</summary>
-    public static string EngineVersion { get; } = typeof(TrainingRun).Assembly.GetName().Version!.ToString(3);
 
     /// <summary>The id of a run, whether there is one or not; prepares the data where it has to.</summary>
     /// <remarks>Remembered by the config's reference: an experiment that hands out the same configs again is asked cheaply.</remarks>
@@ -163,7 +160,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
             RunRecord record = RunRecord.Load(folder.RecordPath);
             return record.Status is RunStatus.Completed or RunStatus.Diverged ? Outcome(folder, record) : null;
         }
-        catch (Exception error) when (error is InvalidDataException || !File.Exists(path))
+        catch (Exception error) when (error is InvalidDataException or IOException || !File.Exists(path))
         {
             return null;
         }
@@ -201,7 +198,7 @@ public sealed class RunStore(RunPlaces places, ITrainingListener listener, int? 
         // Which checkpoints stay decides nothing but what can branch off.
         string milestones = config.Checkpoints.Milestones is { Length: > 0 } steps ? $" milestones {string.Join(' ', steps.Distinct().Order())}" : "";
         return new Identity(
-            JsonSerializer.SerializeToNode(config.Optimizer, ConfigFile.JsonOptions)!["type"]!.GetValue<string>(), $"{EngineVersion} {data.Key} {config.Fingerprint()}{milestones}",
+            JsonSerializer.SerializeToNode(config.Optimizer, ConfigFile.JsonOptions)!["type"]!.GetValue<string>(), $"{TrainingRun.BitsVersion} {data.Key} {config.Fingerprint()}{milestones}",
             config.Training.TokensAStep * config.Model.Count().TrainingFlopsAToken(config.Training.SequenceLength));
     }
 

@@ -14,9 +14,12 @@ namespace Windtunnel.Experiments;
 /// <param name="log">Is told, in a line, what becomes of each run.</param>
 public sealed class Worker(string name, IExperiment experiment, RunStore store, RunQueue queue, Action<string> log)
 {
+    private const int NoSpace = 28, QuotaExceeded = 122, DiskFull = unchecked((int)0x80070070); // ENOSPC, EDQUOT, ERROR_DISK_FULL
+
     private static readonly TimeSpan s_wait = TimeSpan.FromSeconds(0.25);
 
     /// <summary>Works until the experiment has ended, or nothing is left of it but what failed, or it is asked to stop.</summary>
+    /// <exception cref="IOException">The disk is full: the next run would fail as this one did, which is no failure of its own and goes on once there is room.</exception>
     public void Run(StopSignal stop)
     {
         while (stop.ExitCode is null)
@@ -69,6 +72,11 @@ public sealed class Worker(string name, IExperiment experiment, RunStore store, 
             if (store.IsInTraining(id))
             {
                 return false;
+            }
+
+            if (error is IOException { HResult: NoSpace or QuotaExceeded or DiskFull })
+            {
+                throw;
             }
 
             Fail(error.Message);

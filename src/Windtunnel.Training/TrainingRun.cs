@@ -19,6 +19,12 @@ namespace Windtunnel.Training;
 /// </summary>
 public sealed class TrainingRun : IDisposable
 {
+    /// <summary>
+    /// Part of the id of every run that experiments share. Raise it whenever any run would end with other bits than before, so that
+    /// nobody takes the results of the older engine for those of this one; it is no version of the tool.
+    /// </summary>
+    public const string BitsVersion = "0.1.0";
+
     private readonly Stack<IDisposable> _owned;
     private readonly Dataset _data;
     private readonly Backend _backend;
@@ -244,11 +250,12 @@ public sealed class TrainingRun : IDisposable
                 }
 
                 bool stopping = stop.ExitCode is not null && !last;
-                if (last || stopping)
+                if (last || stopping || Due(step, every: 0, Config.Checkpoints.Milestones))
                 {
+                    // What branches off a milestone waits for it: a run that went on without would leave them nothing to wait for.
                     Save();
                 }
-                else if (Due(step, _saveEvery, Config.Checkpoints.Milestones) || SaveIsOverdue)
+                else if (Due(step, _saveEvery, milestones: null) || SaveIsOverdue)
                 {
                     TrySave();
                 }
@@ -410,7 +417,7 @@ public sealed class TrainingRun : IDisposable
 
     private void Notice(string message)
     {
-        _listener.Noticed(message);
+        Attempt(() => _listener.Noticed(message));
         Attempt(() =>
         {
             Directory.CreateDirectory(Folder.LogsPath);

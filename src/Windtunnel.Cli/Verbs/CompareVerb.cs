@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using Windtunnel.Experiments;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
@@ -70,7 +71,7 @@ internal static class CompareVerb
         Replicate Replicate(string id, string leader)
         {
             RunConfig config = Config(id);
-            string key = $"{config.Fingerprint()} {RunRecord.Load(RunFolder.Open(places.Runs, id).RecordPath).Init?.Sha256}";
+            string key = $"{config.Fingerprint()} {InitOf(id)}";
             if (!known.TryAdd(key, id))
             {
                 string other = known[key];
@@ -79,14 +80,26 @@ internal static class CompareVerb
 
             first ??= (id, config);
             ComparisonResults.RequireSameData(id, config.Data, first.Value.Id, first.Value.Config.Data);
-            (long own, long others) = (Tokens(config), Tokens(Config(leader)));
-            return own == others
-                ? new Replicate(config, store.OutcomeOf(id) ?? throw new ValidationException($"{id}: has not ended yet, or failed"))
-                : throw new ValidationException($"{id}: has {own:N0} tokens and {leader} {others:N0}; runs on one side differ in nothing but the seed");
+            return Difference(id, leader) is { } setting
+                ? throw new ValidationException($"{id}: {setting} is not that of {leader}; runs on one side differ in nothing but the seed")
+                : new Replicate(config, store.OutcomeOf(id) ?? throw new ValidationException($"{id}: has not ended yet, or failed"));
+        }
+
+        // Of two runs that should be throws of the same dice: the first setting that is another.
+        string? Difference(string id, string leader)
+        {
+            RunConfig[] both = [.. new[] { id, leader }.Select(run => Config(run) with { Seed = 0, Name = "", Threads = 0, Logging = new LoggingOptions(), Checkpoints = new CheckpointOptions() })];
+            if (both[0].Fingerprint() == both[1].Fingerprint())
+            {
+                return InitOf(id) == InitOf(leader) ? null : "what it starts from";
+            }
+
+            IReadOnlyDictionary<string, string>[] settings = [.. both.Select(config => ConfigFile.Flat(JsonSerializer.SerializeToNode(config, ConfigFile.JsonOptions)!.AsObject()))];
+            return settings[0].Keys.Union(settings[1].Keys).First(key => settings[0].GetValueOrDefault(key) != settings[1].GetValueOrDefault(key));
         }
 
         RunConfig Config(string id) => ConfigFile.Load<RunConfig>(RunFolder.Open(places.Runs, id).ConfigPath);
 
-        static long Tokens(RunConfig config) => config.TotalSteps * config.Training.TokensAStep;
+        string? InitOf(string id) => RunRecord.Load(RunFolder.Open(places.Runs, id).RecordPath).Init?.Sha256;
     }
 }

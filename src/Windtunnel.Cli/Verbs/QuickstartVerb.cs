@@ -57,20 +57,23 @@ internal static class QuickstartVerb
         Introduce(ladder, places, workers);
 
         ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, LadderPath);
-        ExperimentSession session = new(folder.Load(), folder, places);
-        Tunnel tunnel = new(folder, session.Store);
-        (int exitCode, TunnelCheck? check) = TunnelVerb.Run(tunnel, session, workers, budgetMinutes: null);
-        if (check is null)
+        RunFolder? best = null;
+        int exitCode = TunnelVerb.Run(folder, places, workers, budgetMinutes: null, (tunnel, store) =>
         {
-            return exitCode;
+            // A target that diverged has nothing to say.
+            LadderRun[] trained = [.. tunnel.Ladder.Targets.Where(run => double.IsFinite(store.Find(run.Planned)!.LossNats))];
+            if (trained.MaxBy(run => run.Flops) is { } largest)
+            {
+                best = RunFolder.Open(places.Runs, store.IdOf(largest.Planned));
+                Sample(best);
+                Weigh(trained, store, places);
+            }
+        });
+        if (best is not null)
+        {
+            Suggest(best, places);
         }
 
-        LadderRun largest = tunnel.Ladder.Targets.MaxBy(run => run.Flops)!;
-        RunFolder best = RunFolder.Open(places.Runs, session.Store.IdOf(largest.Planned));
-        Sample(best);
-        Weigh(tunnel, session.Store, places);
-        TunnelVerb.Tell(tunnel, check, folder, session.Store);
-        Suggest(best, places);
         return exitCode;
     }
 
@@ -113,15 +116,15 @@ internal static class QuickstartVerb
     }
 
     /// <summary>The targets' bits per byte beside those of the compressors everyone has.</summary>
-    private static void Weigh(Tunnel tunnel, RunStore store, RunPlaces places)
+    private static void Weigh(LadderRun[] targets, RunStore store, RunPlaces places)
     {
-        using Dataset data = Dataset.Prepare(tunnel.Ladder.Targets[0].Planned.Config.Data, places.Data);
+        using Dataset data = Dataset.Prepare(targets[0].Planned.Config.Data, places.Data);
         using MemoryStream text = new();
         ValidationSource source = data.Validation[0];
         source.CopyText(text);
 
         Console.WriteLine($"\nBits for each byte of the {text.Length:N0} bytes of held-out text; fewer is better. The compressors see these bytes alone.\n");
-        foreach (LadderRun run in tunnel.Ladder.Targets)
+        foreach (LadderRun run in targets)
         {
             Show(run.Name, RunRecord.Load(RunFolder.Open(places.Runs, store.IdOf(run.Planned)).RecordPath).Summary![$"val/{source.Name}/bpb"]);
         }

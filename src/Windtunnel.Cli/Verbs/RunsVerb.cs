@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.ComponentModel.DataAnnotations;
-using System.Text.Json.Nodes;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
 using Windtunnel.Training.Checkpoints;
@@ -57,7 +56,7 @@ internal static class RunsVerb
         table.Write();
         foreach (RunRow row in rows.Where(row => row.Problem is not null))
         {
-            Console.WriteLine($"{row.Id}: {row.Problem}");
+            Console.WriteLine(PlainText.Line($"{row.Id}: {row.Problem}"));
         }
 
         return 0;
@@ -88,13 +87,13 @@ internal static class RunsVerb
     {
         RunFolder folder = RunFolder.Open(parsed.GetValue(s_runs)!, parsed.GetValue(s_id)!);
         RunRecord record = RunRecord.Load(folder.RecordPath);
-        Console.WriteLine($"run          {record.Id} ({RunTable.StatusOf(folder, record)}{(record.ExitCode is { } code ? $", exit code {code}" : "")})");
+        Console.WriteLine($"run          {PlainText.Line(record.Id)} ({RunTable.StatusOf(folder, record)}{(record.ExitCode is { } code ? $", exit code {code}" : "")})");
         Console.WriteLine($"folder       {folder.Path}");
-        Console.WriteLine($"started      {record.Created:yyyy-MM-dd HH:mm:ss} UTC on {record.Host}{(record.Ended is { } ended ? $", ended {ended:yyyy-MM-dd HH:mm:ss}" : "")}");
-        Console.WriteLine($"version      {record.ToolVersion}{(record.GitSha is { } sha ? $", commit {sha[..Math.Min(10, sha.Length)]}" : "")}");
+        Console.WriteLine($"started      {record.Created:yyyy-MM-dd HH:mm:ss} UTC on {PlainText.Line(record.Host ?? "?")}{(record.Ended is { } ended ? $", ended {ended:yyyy-MM-dd HH:mm:ss}" : "")}");
+        Console.WriteLine(PlainText.Line($"version      {record.ToolVersion}{(record.GitSha is { } sha ? $", commit {sha[..Math.Min(10, sha.Length)]}" : "")}"));
         if (record.Parent is { } parent)
         {
-            Console.WriteLine($"parent       {parent.Run} at step {parent.Step:N0} ({parent.Kind.ToString().ToLowerInvariant()})");
+            Console.WriteLine($"parent       {PlainText.Line(parent.Run)} at step {parent.Step:N0} ({parent.Kind.ToString().ToLowerInvariant()})");
         }
 
         Console.WriteLine($"checkpoints  {string.Join(", ", CheckpointStore.Reader(folder.CheckpointsPath).Steps)}");
@@ -137,7 +136,7 @@ internal static class RunsVerb
         string[] ids = parsed.GetValue(s_ids)!;
         RunFolder[] folders = [.. ids.Select(id => RunFolder.Open(root, id))];
         Dictionary<string, RunRow> rows = RunTable.Read(root).ToDictionary(row => row.Id);
-        Dictionary<string, string>[] settings = [.. folders.Select(folder => Flat(ConfigFile.Read(folder.ConfigPath), ""))];
+        IReadOnlyDictionary<string, string>[] settings = [.. folders.Select(folder => ConfigFile.Flat(ConfigFile.Read(folder.ConfigPath)))];
 
         TextTable table = new(["<", .. ids]);
         Line("status", row => row.Status);
@@ -161,10 +160,4 @@ internal static class RunsVerb
         void Line(string name, Func<RunRow, string?> value) => table.Add(
             [name, .. ids.Select(id => value(rows.GetValueOrDefault(id) ?? throw new ValidationException($"{id}: has no run.json")))]);
     }
-
-    private static Dictionary<string, string> Flat(JsonObject settings, string prefix) => settings
-        .SelectMany(setting => setting.Value is JsonObject inner
-            ? Flat(inner, $"{prefix}{setting.Key}.")
-            : new Dictionary<string, string> { [prefix + setting.Key] = setting.Value?.ToJsonString().Trim('"') ?? "null" })
-        .ToDictionary();
 }

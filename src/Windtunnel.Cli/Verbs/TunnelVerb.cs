@@ -42,6 +42,7 @@ internal static class TunnelVerb
     {
         (ExperimentOptions options, Ladder ladder, string file) = ExperimentSession.Read<Ladder>(ConfigWords.Parse(parsed, s_words), "configs/ladders/miniature.yaml");
         int workers = parsed.GetValue(s_workers) is > 0 and int given ? given : throw new ValidationException($"--workers {parsed.GetValue(s_workers)}: must be at least 1");
+        ExperimentSession.RequireBudget(parsed.GetValue(s_minutes));
         RunPlaces places = new(parsed.GetValue(s_runs)!, parsed.GetValue(s_data)!);
         if (parsed.GetValue(s_dryRun))
         {
@@ -50,40 +51,45 @@ internal static class TunnelVerb
             return 0;
         }
 
-        ExperimentFolder folder = ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file);
+        return Run(ExperimentFolder.Create(parsed.GetValue(s_experiments)!, options, file), places, workers, parsed.GetValue(s_minutes));
+    }
+
+    /// <summary>Goes through the loop, says what is predicted when it is, and at the end, unless it was stopped or runs failed, what came.</summary>
+    /// <param name="show">Shows the targets before that; whatever becomes of it, what came is told and written.</param>
+    /// <returns>What to end with.</returns>
+    internal static int Run(ExperimentFolder folder, RunPlaces places, int workers, double? budgetMinutes, Action<Tunnel, RunStore>? show = null)
+    {
         ExperimentSession session = new(folder.Load(), folder, places);
         Tunnel tunnel = new(folder, session.Store);
-        (int exitCode, TunnelCheck? check) = Run(tunnel, session, workers, parsed.GetValue(s_minutes));
-        if (check is not null)
+        long started = Stopwatch.GetTimestamp();
+        int exitCode = 0;
+        if (tunnel.Run(Train, (prediction, sha256) => TunnelTables.Write(prediction, tunnel.PredictionPath, sha256)) is { } check)
         {
-            Tell(tunnel, check, folder, session.Store);
+            try
+            {
+                show?.Invoke(tunnel, session.Store);
+            }
+            finally
+            {
+                Tell(tunnel, check, folder, session.Store);
+            }
         }
 
         return exitCode;
-    }
-
-    /// <summary>Goes through the loop, and says what is predicted when it is.</summary>
-    /// <returns>What to end with; no check where it was stopped, or runs failed.</returns>
-    internal static (int ExitCode, TunnelCheck? Check) Run(Tunnel tunnel, ExperimentSession session, int workers, double? budgetMinutes)
-    {
-        long started = Stopwatch.GetTimestamp();
-        int exitCode = 0;
-        TunnelCheck? check = tunnel.Run(Train, (prediction, sha256) => TunnelTables.Write(prediction, tunnel.PredictionPath, sha256));
-        return (exitCode, check);
 
         bool Train(IReadOnlyList<LadderRun> runs)
         {
             // Where one target takes most of the time, the other workers would be idle: then each target has all cores in turn.
             bool alone = ReferenceEquals(runs, tunnel.Ladder.Targets) && runs.Count > 0
                 && runs.Max(run => run.Flops) > runs.Sum(run => run.Flops) / (ThreadEfficiency * workers);
-            double? left = budgetMinutes is > 0 and double minutes ? Math.Max(1e-6, minutes - Stopwatch.GetElapsedTime(started).TotalMinutes) : budgetMinutes;
+            double? left = budgetMinutes is { } minutes ? Math.Max(1e-6, minutes - Stopwatch.GetElapsedTime(started).TotalMinutes) : null;
             exitCode = alone ? session.Run(1, left, threads: 0) : session.Run(workers, left);
             return session.Status is { HasEnded: true, Failed.Count: 0 };
         }
     }
 
     /// <summary>Prints predicted against actual, and writes the files that keep it.</summary>
-    internal static void Tell(Tunnel tunnel, TunnelCheck check, ExperimentFolder folder, RunStore store)
+    private static void Tell(Tunnel tunnel, TunnelCheck check, ExperimentFolder folder, RunStore store)
     {
         TunnelTables.Write(check);
         Console.WriteLine($"written: {tunnel.CheckPath}");

@@ -23,6 +23,13 @@ public sealed record EntropyCheck(string Law, string Parameter, double FittedNat
            select new EntropyCheck(fit.Key, parameter.Name, parameter.Value, parameter.Interval, truth, parameter.Interval?.Contains(truth) == true),
     ];
 
+    /// <summary>Why fits are not checked though the entropy is known: their losses are over other text than all of the held-out documents. Null where they are not.</summary>
+    /// <param name="validationTokens">Held-out tokens that losses are over; all when null.</param>
+    public static string? Obstacle(Dataset data, long? validationTokens) =>
+        data.Manifest.Options is { Sources: null, Corpus: SyntheticCorpusOptions } && validationTokens < data.Manifest.Sources[0].Validation.Tokens
+            ? $"irreducible losses are not held against the language's entropy: that is of all {data.Manifest.Sources[0].Validation.Tokens:N0} held-out tokens, and losses are of {validationTokens:N0}; set validation.tokens: null"
+            : null;
+
     /// <summary>
     /// -ln of the probability of the held-out documents, over their tokens; null where it is not known. It is exact for any tokenizer:
     /// text has one way to become tokens. A model sees a window instead of whole documents, and may know a little less.

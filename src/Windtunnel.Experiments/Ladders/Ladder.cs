@@ -287,11 +287,6 @@ public sealed class Ladder : IExperiment
     private RunConfig Start(JsonNode? size, ulong seed)
     {
         RunConfig config = _run.Bind(size is null ? [] : [size is JsonObject ? $"model={size.ToJsonString()}" : $"model.size={size.ToJsonString()}"], seed);
-        if (!(config.Data.ValidationFraction > 0))
-        {
-            throw new ValidationException("run.data.validationFraction must be above 0: laws are fitted to validation losses");
-        }
-
         config.Training.Validate();
         long parameters = NonEmbedding(config);
         if (_options.LearningRate is { } rate)

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using Windtunnel.Laws;
 using Windtunnel.Runs;
 using Windtunnel.Text;
+using Windtunnel.Training;
 
 namespace Windtunnel.Experiments.Ladders;
 
@@ -54,15 +55,16 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
         }
 
         VerifiedPrediction verified = Verify()!;
+        (IReadOnlyList<EntropyCheck> entropy, IEnumerable<string> notes) = CheckEntropy(verified.Fits);
         TunnelCheck check = TunnelCheck.Of(
-            verified.Prediction, verified.Sha256, Ladder.Targets.Select(run => store.Find(run.Planned)!), CheckEntropy(verified.Fits));
+            verified.Prediction, verified.Sha256, Ladder.Targets.Select(run => store.Find(run.Planned)!), entropy, [.. verified.Notes, .. notes]);
         check.Save(CheckPath);
         return check;
     }
 
     /// <summary>
     /// Reads the prediction and holds it against all that was written since: the hash beside it, those of its fits, the ladder's runs,
-    /// the check, and the records of its targets.
+    /// and the check. Targets whose records do not have its hash are named.
     /// </summary>
     /// <returns>Null before it is sealed.</returns>
     /// <exception cref="ValidationException">The ladder's file has changed since.</exception>
@@ -99,16 +101,11 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
             throw new InvalidDataException($"{PredictionPath}: was changed after {CheckPath} was written: its SHA-256 is {hash}, and {check.PredictionSha256} stands there; put it back as it was");
         }
 
-        return new VerifiedPrediction(prediction, hash, fits, check, [.. prediction.Targets.Where(IsRecorded).Select(target => target.Name)]);
+        ILookup<bool, string> recorded = prediction.Targets.Where(target => target.Blind && File.Exists(RecordOf(target)))
+            .ToLookup(target => RunRecord.Load(RecordOf(target)).Prediction == hash, target => target.Name);
+        return new VerifiedPrediction(prediction, hash, fits, check, [.. recorded[true]], [.. recorded[false]]);
 
-        bool IsRecorded(PredictedTarget target)
-        {
-            string path = Path.Combine(store.Places.Runs, target.Id, "run.json");
-            string? recorded = target.Blind && File.Exists(path) ? RunRecord.Load(path).Prediction : null;
-            return recorded is null || recorded == hash ? recorded is not null
-                : throw new InvalidDataException(
-                    $"{path}: was started for a prediction whose SHA-256 is {recorded}; that of {PredictionPath} is {hash}: put it back as it was, or give the target another seed");
-        }
+        string RecordOf(PredictedTarget target) => Path.Combine(store.Places.Runs, target.Id, "run.json");
     }
 
     /// <summary>What has come of every run so far, beside what the headline says of it once the prediction is sealed.</summary>
@@ -155,10 +152,11 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
         }
     }
 
-    private IReadOnlyList<EntropyCheck> CheckEntropy(IReadOnlyDictionary<string, Fit> fits)
+    private (IReadOnlyList<EntropyCheck> Checks, IEnumerable<string> Notes) CheckEntropy(IReadOnlyDictionary<string, Fit> fits)
     {
-        using Dataset data = Dataset.Prepare(Ladder.Runs[0].Planned.Config.Data, store.Places.Data);
-        return EntropyCheck.Of(fits, data);
+        RunConfig config = Ladder.Runs[0].Planned.Config;
+        using Dataset data = Dataset.Prepare(config.Data, store.Places.Data);
+        return EntropyCheck.Obstacle(data, config.Validation.Tokens) is { } obstacle ? ([], [obstacle]) : (EntropyCheck.Of(fits, data), []);
     }
 
     // What is common to branches, or to all runs of a seed, is in no interval.
@@ -184,5 +182,15 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
 /// <param name="Fits">By the law's name, each with the hash that the prediction has of it.</param>
 /// <param name="Check">What came, with the same hash; null where that is not written yet.</param>
 /// <param name="Recorded">The targets whose records have the hash since they were started.</param>
+/// <param name="Unrecorded">
+/// Those that were not there when the prediction was written, and were started without its hash: by another experiment, elsewhere before, or for
+/// what the prediction was before it was changed.
+/// </param>
 public sealed record VerifiedPrediction(
-    TunnelPrediction Prediction, string Sha256, IReadOnlyDictionary<string, Fit> Fits, TunnelCheck? Check, IReadOnlyList<string> Recorded);
+    TunnelPrediction Prediction, string Sha256, IReadOnlyDictionary<string, Fit> Fits, TunnelCheck? Check, IReadOnlyList<string> Recorded,
+    IReadOnlyList<string> Unrecorded)
+{
+    /// <summary>What a careful reader should know of its targets.</summary>
+    public IReadOnlyList<string> Notes { get; } = Unrecorded.Count == 0 ? [] :
+        [$"{TunnelPrediction.Named(Unrecorded)}: run.json does not have the prediction's SHA-256, so nothing shows that the prediction came first"];
+}

@@ -9,20 +9,25 @@ namespace Windtunnel.Experiments.Ladders;
 /// <param name="PredictionSha256">Of <c>prediction.json</c> as it was before the targets were trained.</param>
 /// <param name="Targets">Predicted against actual.</param>
 /// <param name="Entropy">Fitted irreducible losses against the corpus's entropy; empty where that is not known.</param>
-public sealed record TunnelCheck(string Format, string PredictionSha256, IReadOnlyList<CheckedTarget> Targets, IReadOnlyList<EntropyCheck> Entropy)
+/// <param name="Notes">What a careful reader should know; null in files of before there were any.</param>
+public sealed record TunnelCheck(
+    string Format, string PredictionSha256, IReadOnlyList<CheckedTarget> Targets, IReadOnlyList<EntropyCheck> Entropy, IReadOnlyList<string>? Notes = null)
 {
     private const string CurrentFormat = "windtunnel-check-1";
     private const int MaxBytes = 10_000_000;
 
     /// <summary>Holds a prediction against results.</summary>
     /// <param name="outcomes">How each target ended, in the prediction's order.</param>
-    public static TunnelCheck Of(TunnelPrediction prediction, string sha256, IEnumerable<RunOutcome> outcomes, IReadOnlyList<EntropyCheck> entropy) => new(
+    /// <param name="entropy">Fitted irreducible losses against the corpus's entropy.</param>
+    /// <param name="notes">What a careful reader should know.</param>
+    public static TunnelCheck Of(
+        TunnelPrediction prediction, string sha256, IEnumerable<RunOutcome> outcomes, IReadOnlyList<EntropyCheck> entropy, IReadOnlyList<string> notes) => new(
         CurrentFormat, sha256,
         [.. prediction.Targets.Zip(outcomes, (target, outcome) => new CheckedTarget(
             target.Id, target.Name, outcome.Status, outcome.LossNats,
             [.. target.Laws.Select(law => new CheckedLoss(
                 law.Law, law.LossNats, law.Single, (law.LossNats - outcome.LossNats) / outcome.LossNats, law.Single.Contains(outcome.LossNats)))]))],
-        entropy);
+        entropy, notes);
 
     /// <summary>Reads the file.</summary>
     /// <exception cref="InvalidDataException">It is not a check.</exception>

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using Windtunnel.Laws.Figures;
 using Windtunnel.Runs;
 
@@ -10,8 +11,10 @@ namespace Windtunnel.Experiments.Reports;
 /// <param name="Training">The smoothed training loss, in nats a token, over tokens.</param>
 /// <param name="Validation">The validation loss, over tokens; of several sets the first by name.</param>
 /// <param name="LearningRate">The learning rate, over tokens.</param>
+/// <param name="Start">Where its counters began: for a branch where its trunk's were, else 0.</param>
 internal sealed record RunHistory(
-    RunRow Row, string ConfigPath, string Config, IReadOnlyList<DataPoint> Training, IReadOnlyList<DataPoint> Validation, IReadOnlyList<DataPoint> LearningRate)
+    RunRow Row, string ConfigPath, string Config, IReadOnlyList<DataPoint> Training, IReadOnlyList<DataPoint> Validation, IReadOnlyList<DataPoint> LearningRate,
+    Progress Start)
 {
     // As many points as a figure has pixels, twice: figures and their tables stay small however long runs are.
     private const int MostPoints = 800;
@@ -20,10 +23,16 @@ internal sealed record RunHistory(
 
     public RunRecord? Record => Row.Record;
 
+    /// <summary>Model operations of its own steps.</summary>
+    public double OwnFlops => Row.Last is { } last ? Math.Max(0, last.Flops - Start.Flops) : 0;
+
+    /// <summary>The time of its own steps.</summary>
+    public double OwnSeconds => Row.Last is { } last ? Math.Max(0, last.WallSeconds - Start.WallSeconds) : 0;
+
     public bool Diverged => Record?.Status == RunStatus.Diverged;
 
     /// <summary>Reads a run.</summary>
-    /// <exception cref="System.ComponentModel.DataAnnotations.ValidationException">There is no such run.</exception>
+    /// <exception cref="ValidationException">There is no such run.</exception>
     public static RunHistory Read(string root, string id)
     {
         RunFolder folder = RunFolder.Open(root, id);
@@ -46,7 +55,7 @@ internal sealed record RunHistory(
             }
         }
 
-        return new RunHistory(row, folder.ConfigPath, File.Exists(folder.ConfigPath) ? RunSections.ReadText(folder.ConfigPath) : "", Thin(training), Thin(validation), Thin(rates));
+        return new RunHistory(row, folder.ConfigPath, File.Exists(folder.ConfigPath) ? RunSections.ReadText(folder.ConfigPath) : "", Thin(training), Thin(validation), Thin(rates), StartOf(root, row.Record?.Parent));
     }
 
     /// <summary>The history as a figure takes it.</summary>
@@ -59,6 +68,21 @@ internal sealed record RunHistory(
 
         static IReadOnlyList<DataPoint> From(IReadOnlyList<DataPoint> own, IReadOnlyList<DataPoint>? before) =>
             own.Count > 0 && before?.LastOrDefault(point => point.X < own[0].X) is { X: > 0 } start ? [start, .. own] : own;
+    }
+
+    // By the last row up to there; what its parent took is not known where that is gone, and is its own then.
+    private static Progress StartOf(string root, RunParent? parent)
+    {
+        try
+        {
+            return parent is { Kind: RunParentKind.Branch or RunParentKind.Resume }
+                ? MetricsLog.Read(RunFolder.Open(root, parent.Run).MetricsPath).LastOrDefault(row => row.At.Step <= parent.Step)?.At ?? default
+                : default;
+        }
+        catch (Exception error) when (error is ValidationException or InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            return default;
+        }
     }
 
     // Evenly over their order; the first and the last are among them.

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using System.Text.Json.Nodes;
 using Windtunnel.Laws.Figures;
 using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
@@ -96,10 +95,10 @@ internal static class RunSections
             return [];
         }
 
-        Dictionary<string, string>[] settings;
+        IReadOnlyDictionary<string, string>[] settings;
         try
         {
-            settings = [.. runs.Select(run => Flat(ConfigFile.Read(run.ConfigPath), ""))];
+            settings = [.. runs.Select(run => ConfigFile.Flat(ConfigFile.Read(run.ConfigPath)))];
         }
         catch (ValidationException error)
         {
@@ -146,8 +145,8 @@ internal static class RunSections
                 ("last run ended", last is { } end ? $"{end:yyyy-MM-dd HH:mm:ss} UTC" : null),
                 ("data key", Distinct(records.Select(record => record.Data?.Key))),
                 ("seeds", Distinct(records.Select(record => $"{record.Seed}"))),
-                ("total compute", Quantity.Flops(runs.Sum(run => run.Row.Last?.Flops ?? 0))),
-                ("total time of runs", Quantity.Time(runs.Sum(run => run.Row.Last?.WallSeconds ?? 0))),
+                ("total compute", Quantity.Flops(runs.Sum(run => run.OwnFlops))),
+                ("total time of runs", Quantity.Time(runs.Sum(run => run.OwnSeconds))),
             ]),
             .. commands.Count > 0 ? [new ReportText("To make it again:"), new ReportCommand(string.Join('\n', commands))] : Array.Empty<ReportBlock>(),
         ]);
@@ -192,10 +191,4 @@ internal static class RunSections
         using StreamReader file = new(path);
         return new string(text, 0, file.ReadBlock(text));
     }
-
-    private static Dictionary<string, string> Flat(JsonObject settings, string prefix) => settings
-        .SelectMany(setting => setting.Value is JsonObject inner
-            ? Flat(inner, $"{prefix}{setting.Key}.")
-            : new Dictionary<string, string> { [prefix + setting.Key] = setting.Value is JsonValue value && value.TryGetValue(out string? text) ? text : setting.Value?.ToJsonString() ?? "null" })
-        .ToDictionary();
 }

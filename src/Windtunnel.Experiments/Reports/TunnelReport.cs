@@ -23,7 +23,7 @@ internal static class TunnelReport
         string[] sizes = [.. ladder.Runs.Concat(ladder.Targets).OrderBy(run => run.Counts.NonEmbedding).Select(run => run.Size).Distinct()];
         RunHistory[] bySize = [.. histories.OrderBy(run => Array.IndexOf(sizes, runs[run.Id].Size)).ThenBy(run => run.Record?.Parent is not null)];
 
-        return new Report(ladder.Name, Lead(ladder, prediction, outcomes), RunSections.WithBlocks(
+        return new Report(ladder.Name, Lead(ladder, verified, outcomes), RunSections.WithBlocks(
             new ReportSection("Prediction and result", [.. Result(verified, outcomes), .. RunSections.Failures(folder)]),
             new ReportSection("Laws", [.. fits.Select(fit => fit.Value.Law is CurveLaw ? Curves(fit.Key, fit.Value, ladder, store) : Drawn(fit.Key, fit.Value, prediction!, outcomes)), .. fits.SelectMany(fit => Fitted(fit.Key, fit.Value))]),
             new ReportSection("Irreducible loss", [.. Entropy(verified?.Check)]),
@@ -33,9 +33,9 @@ internal static class TunnelReport
             RunSections.Provenance(histories, RunSections.Again(folder, "tunnel"))));
     }
 
-    private static string Lead(Ladder ladder, TunnelPrediction? prediction, Dictionary<string, RunOutcome> outcomes)
+    private static string Lead(Ladder ladder, VerifiedPrediction? verified, Dictionary<string, RunOutcome> outcomes)
     {
-        if (prediction is null)
+        if (verified?.Prediction is not { } prediction)
         {
             int points = ladder.Points.Count();
             return $"{outcomes.Count:N0} of {Quantity.Of(ladder.Runs.Count, "run")} of the ladder have ended; nothing has been predicted yet.";
@@ -55,7 +55,12 @@ internal static class TunnelReport
             .. finite.Length == errors.Length ? Array.Empty<string>() : [finite.Length == 0 ? "All that were trained diverged." : $"{errors.Length - finite.Length} diverged."],
             .. finite.Length == 0 ? Array.Empty<string>() : [$"The largest error is {finite.Max():P2}."],
         ];
-        return $"{said} before {(prediction.Targets.All(target => target.Blind) ? "any of the models was trained" : "the models were trained, though not before all were begun")}. {string.Join(' ', results)}";
+        string[] doubts =
+        [
+            .. prediction.Targets.All(target => target.Blind) ? Array.Empty<string>() : ["though not before all were begun"],
+            .. verified.Unrecorded.Count == 0 ? Array.Empty<string>() : [$"though no record shows it of {TunnelPrediction.Named(verified.Unrecorded)}"],
+        ];
+        return $"{said} before {(doubts.Length == 0 ? "any of the models was trained" : $"the models were trained, {string.Join(", and ", doubts)}")}. {string.Join(' ', results)}";
     }
 
     private static IEnumerable<ReportBlock> Result(VerifiedPrediction? verified, Dictionary<string, RunOutcome> outcomes)
@@ -106,7 +111,8 @@ internal static class TunnelReport
         string[] seen = [.. prediction.Targets.Where(target => !target.Blind).Select(target => target.Name)];
         string[] notes =
         [
-            .. seen.Length > 0 ? [$"{TunnelPrediction.Named(seen)}: begun before the prediction was written, so no blind test"] : Array.Empty<string>(), .. prediction.Notes,
+            .. seen.Length > 0 ? [$"{TunnelPrediction.Named(seen)}: begun before the prediction was written, so no blind test"] : Array.Empty<string>(),
+            .. verified.Notes, .. (verified.Check?.Notes ?? []).Except(verified.Notes), .. prediction.Notes,
         ];
         if (notes.Length > 0)
         {

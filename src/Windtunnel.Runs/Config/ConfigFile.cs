@@ -127,6 +127,29 @@ public static class ConfigFile
         return ConfigYaml.Write(JsonSerializer.SerializeToNode(value, JsonOptions)!.AsObject());
     }
 
+    /// <summary>Every setting by its dotted path, lists as JSON; of two that share a path, which the schema would refuse, the last.</summary>
+    public static IReadOnlyDictionary<string, string> Flat(JsonObject settings)
+    {
+        Dictionary<string, string> flat = [];
+        Add(settings, "");
+        return flat;
+
+        void Add(JsonObject inner, string prefix)
+        {
+            foreach ((string name, JsonNode? value) in inner)
+            {
+                if (value is JsonObject deeper)
+                {
+                    Add(deeper, $"{prefix}{name}.");
+                }
+                else
+                {
+                    flat[prefix + name] = value is JsonValue scalar && scalar.TryGetValue(out string? text) ? text : value?.ToJsonString() ?? "null";
+                }
+            }
+        }
+    }
+
     /// <summary>The presets of an options type by name: its public static properties of its own type.</summary>
     public static IReadOnlyDictionary<string, object> Presets(Type options) => options
         .GetProperties(BindingFlags.Public | BindingFlags.Static | BindingFlags.DeclaredOnly)

@@ -1,6 +1,7 @@
 using Windtunnel.Cli.Verbs;
 using Windtunnel.Experiments;
 using Windtunnel.Experiments.Ladders;
+using Windtunnel.Runs;
 using Windtunnel.Runs.Config;
 
 namespace Windtunnel.Tests.Cli;
@@ -15,11 +16,14 @@ public sealed class QuickstartVerbTests : IDisposable
     [Fact]
     public void The_quickstart_trains_a_ladder_predicts_checks_samples_and_says_what_to_try_next()
     {
-        string output = Tool.Run(
+        string[] words =
+        [
             "quickstart", "--run.schedule.warmup=2",
             "--sizes=[{layers: 1, width: 8, heads: 1, tokens: [2e4, 4e4, 6e4]}, {layers: 1, width: 16, heads: 1, tokens: [2e4, 4e4, 6e4]}]", "--headline=over-training",
             "--targets=[{size: {layers: 1, width: 32, heads: 2}, tokens: 8e4}]", "--run.training.batchSize=4",
-            "--runs", _folder.File("runs"), "--data", _folder.File("data"), "--experiments", _folder.File("experiments")).AssertSucceeds();
+            "--runs", _folder.File("runs"), "--data", _folder.File("data"), "--experiments", _folder.File("experiments"),
+        ];
+        string output = Tool.Run(words).AssertSucceeds();
 
         foreach (string part in new[] { "ladder     2 sizes", "target     ", "before the targets are trained", "wrote what follows", "brotli -11", "gzip -9", "▸", "report: " })
         {
@@ -33,6 +37,15 @@ public sealed class QuickstartVerbTests : IDisposable
         string[] suggestions = [.. output.Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith("windtunnel sample", StringComparison.Ordinal) || line.StartsWith("windtunnel runs", StringComparison.Ordinal))];
         Assert.Equal(2, suggestions.Length);
         Assert.All(suggestions, line => Tool.Run([.. line.Replace("\"Returns the\"", "Returns", StringComparison.Ordinal).Split(' ')[1..]]).AssertSucceeds());
+
+        // A target that diverged has no loss and perhaps no weights: what came is told all the same.
+        string target = TunnelCheck.Load(_folder.File("experiments/miniature/check.json")).Targets[0].Id, record = _folder.File($"runs/{target}/run.json");
+        (RunRecord.Load(record) with { Status = RunStatus.Diverged, Summary = null }).Save(record);
+        Directory.Delete(_folder.File($"runs/{target}/checkpoints"), recursive: true);
+        string diverged = Tool.Run(words).AssertSucceeds();
+        Assert.Contains(" diverged ", diverged);
+        Assert.DoesNotContain("wrote what follows", diverged);
+        Assert.StartsWith("report: ", diverged.TrimEnd('\n').Split('\n')[^1], StringComparison.Ordinal);
     }
 
     [Fact]

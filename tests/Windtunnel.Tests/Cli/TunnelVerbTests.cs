@@ -18,7 +18,7 @@ public sealed class TunnelVerbTests : IDisposable
           optimizer: {type: adamw, learningRate: 1e-2}
           schedule: {type: wsd, warmup: 20%, decay: 20%}
           training: {sequenceLength: 32, batchSize: 8}
-          validation: {every: 25%, tokens: 1000}
+          validation: {every: 25%, tokens: null}
           logging: {tensorBoard: false}
         sizes: [2k, 4k, 8k]
         multipliers: [2, 4, 8]
@@ -97,6 +97,7 @@ public sealed class TunnelVerbTests : IDisposable
         Tunnel("--sizes=[]").AssertFails(2, "sizes names none");
         Tunnel("--dry-run", "--workers", "0").AssertFails(2, "--workers 0");
         Tunnel("--budget-minutes", "0").AssertFails(2, "--budget-minutes 0: must be positive");
+        Tunnel("--budget-minutes", "100000").AssertFails(2, "--budget-minutes 100000: must be positive, and at most 70,000");
     }
 
     [Fact]

@@ -88,6 +88,25 @@ public sealed class VerbTests(Tool tool)
     }
 
     [Fact]
+    public void What_a_foreign_run_says_of_itself_reaches_no_terminal_as_it_is()
+    {
+        using TemporaryFolder folder = new();
+        const string hostile = "\e]0;owned\a";
+        foreach (string id in new[] { "foreign", "other" })
+        {
+            RunFolder run = RunFolder.Create(folder.Path, id, id);
+            (RunRecord.Start(run, hostile, 1, new RunParent(hostile, 1, RunParentKind.Branch)) with { Id = hostile, Host = hostile, ToolVersion = hostile, GitSha = hostile, Status = RunStatus.Completed })
+                .Save(run.RecordPath);
+            File.WriteAllText(run.ConfigPath, $"name: \"\\e]0;{id}\"\na.b: 1\na: {{b: 2}}\n");
+        }
+
+        Assert.Contains("run          ?]0;owned? (completed)", Tool.Run("runs", "show", "foreign", "--runs", folder.Path).AssertSucceeds());
+        Assert.Contains("?]0;other", Tool.Run("runs", "compare", "foreign", "other", "--runs", folder.Path).AssertSucceeds());
+        folder.Write("other/run.json", "{\"\\u001b]0;owned\": 1}");
+        Assert.Contains("other: ", Tool.Run("runs", "list", "--runs", folder.Path).AssertSucceeds());
+    }
+
+    [Fact]
     public void Compared_runs_show_only_the_settings_that_differ()
     {
         tool.Train("--id", "other", "--training.length=2", "--schedule={type: constant}", "--seed=7").AssertSucceeds();

@@ -48,6 +48,7 @@ public sealed class ComparisonTests : IDisposable
     [InlineData("variants: {a: {}, b: {optimizer: adamx}}", "variants.b: ")]
     [InlineData("variants: {a: {}, b: {data.tokenizer: bytes}}", "variants.b: data.tokenizer is not that of a")]
     [InlineData("variants: {a: {}, b: {data.validationFraction: 0.5}}", "variants.b: data.validationFraction is not that of a")]
+    [InlineData("run: {data: {validationFraction: 0}}\nvariants: {a: {}, b: {}}", "variants.a: data.validationFraction must be above 0")]
     [InlineData("baseline: b\nvariants: {a: {data.corpus: synthetic}, b: {}}", "variants.a: data.corpus is not that of b")]
     [InlineData("variants: {a: {}, b: {training: {batchSize: 0}}}", "variants.b: training.batchSize: 0 must be")]
     public void What_makes_no_sense_is_one_clear_line(string text, string problem)

@@ -95,6 +95,25 @@ public sealed class RunQueueTests : IDisposable
         Assert.Equal(other.Lease, queue.HolderOf("run"));
     }
 
+    [Fact]
+    public void A_holder_touches_its_lease_by_itself_and_learns_by_itself_that_it_lost_the_run()
+    {
+        RunQueue queue = new(_folder.Path, TimeSpan.FromMinutes(2), heartbeatEvery: TimeSpan.FromMilliseconds(50));
+        using RunLease lease = queue.TryTake("run", "me", 0)!;
+        using ManualResetEventSlim lost = new();
+        lease.Lost += lost.Set;
+
+        for (int beat = 0; beat < 2; beat++)
+        {
+            Age("run", 1);
+            Assert.True(SpinWait.SpinUntil(() => File.GetLastWriteTimeUtc(PathOf("run", 1)) > DateTime.UtcNow - TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(30)));
+        }
+
+        Assert.False(lost.IsSet);
+        Write("run", 2, lease.Lease with { Worker = "other" });
+        Assert.True(lost.Wait(TimeSpan.FromSeconds(30)));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("{")]

@@ -134,6 +134,16 @@ public sealed class RunStoreTests : IDisposable
     }
 
     [Fact]
+    public void A_result_whose_log_is_gone_is_none_and_stops_nobody()
+    {
+        RunOutcome outcome = Store().Train(s_run, _stop)!;
+        File.Delete(_folder.File($"runs/{outcome.Id}/metrics.jsonl"));
+
+        Assert.Null(Store().Find(s_run));
+        Assert.Equal(outcome.LossNats, Store().Train(s_run, _stop)!.LossNats);
+    }
+
+    [Fact]
     public void What_was_predicted_of_a_run_is_in_its_record_and_makes_it_no_other_run()
     {
         PlannedRun predicted = s_run with { Prediction = new string('a', 64) };
@@ -151,7 +161,7 @@ public sealed class RunStoreTests : IDisposable
 
         string key = Path.GetFileName(Directory.GetDirectories(_folder.File("data"))[0]);
         using Dataset data = Dataset.Open(_folder.File($"data/{key}"), s_config.Data);
-        string text = $"{RunStore.EngineVersion} {data.Manifest.Key} {s_config.Resolve(data.Manifest.VocabularySize).Fingerprint()}";
+        string text = $"{TrainingRun.BitsVersion} {data.Manifest.Key} {s_config.Resolve(data.Manifest.VocabularySize).Fingerprint()}";
         Assert.Equal($"adamw-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..20]}", id);
         Assert.Equal(id, Id(s_config with { Checkpoints = s_config.Checkpoints with { Milestones = [] } }));
         Assert.Equal(

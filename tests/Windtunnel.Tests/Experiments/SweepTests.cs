@@ -104,6 +104,8 @@ public sealed class SweepTests : IDisposable
     [InlineData("search: grid\ngrid: {data.tokenizer.vocabularySize: [512, 1024]}", "grid.data.tokenizer.vocabularySize 512: data.tokenizer is not that of the run")]
     [InlineData("search: grid\ngrid: {data.validationFraction: [0.02, 0.1]}", "grid.data.validationFraction 0.1: data.validationFraction is not that of the run")]
     [InlineData("arms: {a: {}, b: {start: {data.tokenizer: bytes}}}", "arms.b: data.tokenizer is not that of a")]
+    [InlineData("arms: {a: {}}\nrun: {data: {validationFraction: 0}}", "arms.a: data.validationFraction must be above 0")]
+    [InlineData("search: grid\nrun: {data: {validationFraction: 0}}\ngrid: {optimizer.beta2: [0.5, 0.6]}", "data.validationFraction must be above 0")]
     [InlineData("arms: {a: {}}\nname: ../up", "name '../up'")]
     [InlineData("arms: {a: {}}\nrun: [1]", "run must be settings of a run")]
     [InlineData("arms: {a: {}}\nrun: no.yaml", "no such file")]

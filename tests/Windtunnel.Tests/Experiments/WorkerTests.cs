@@ -115,6 +115,22 @@ public sealed class WorkerTests : IDisposable
     }
 
     [Fact]
+    public void A_full_disk_ends_the_worker_and_fails_no_run()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs /dev/full");
+        PlannedRun run = new(s_config), good = new(s_config with { Seed = 2 });
+        Experiment experiment = new(_ => [run, good]);
+        RecordingListener listener = new() { OnStep = _ => File.WriteAllText("/dev/full", "what finds no room") };
+
+        Assert.Throws<IOException>(() => new Worker("one", experiment, Store(listener: listener), Queue, _log.Enqueue).Run(_stop));
+
+        Assert.Empty(Queue.Failed);
+        Assert.Null(Queue.HolderOf(Store().IdOf(run)));
+        Worker("two", experiment).Run(_stop);
+        Assert.Equal(2, Status(experiment).Ended.Count);
+    }
+
+    [Fact]
     public void A_run_that_kills_its_workers_is_given_up()
     {
         PlannedRun run = new(s_config), good = new(s_config with { Seed = 2 });

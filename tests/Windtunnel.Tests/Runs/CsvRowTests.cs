@@ -12,6 +12,13 @@ public sealed class CsvRowTests
     }
 
     [Fact]
+    public void What_a_spreadsheet_would_run_is_text()
+    {
+        Assert.Equal("'=1+1,'+a,'-a,'@a,\"'=a,b\"\n", CsvRow.Of("=1+1", "+a", "-a", "@a", "=a,b"));
+        Assert.Equal("-1,+2.5e-3,a=b,-Infinity\n", CsvRow.Of("-1", "+2.5e-3", "a=b", "-Infinity"));
+    }
+
+    [Fact]
     public void Numbers_read_back_the_same_and_what_is_none_is_empty()
     {
         Assert.Equal(0.1 + 0.2, double.Parse(CsvRow.Number(0.1 + 0.2)));

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using Windtunnel.Models;
 using Windtunnel.Runs;
 using Windtunnel.Training;
+using Windtunnel.Training.Checkpoints;
 using Windtunnel.Training.Optimizers;
 
 namespace Windtunnel.Tests.Training;
@@ -384,6 +385,83 @@ public sealed class TrainingRunTests : IDisposable
         });
         Assert.Equal("the original", error.Message);
         Assert.Equal(RunStatus.Failed, RunRecord.Load(folder!.RecordPath).Status);
+    }
+
+    [Theory]
+    [InlineData(5, false)]
+    [InlineData(10, true)]
+    public void A_milestone_that_cannot_be_saved_fails_the_run_which_then_goes_on_before_it_and_another_step_is_passed_over(long step, bool isMilestone)
+    {
+        string? obstacle = null;
+        RecordingListener listener = new()
+        {
+            OnStep = at =>
+            {
+                if (at.At.Step == step)
+                {
+                    File.WriteAllText(obstacle!, "where the checkpoint would be written");
+                }
+            },
+        };
+        RunFolder folder;
+        using (TrainingRun run = TrainingRun.Start(Trunk, new ConfigOrigin(null, []), Places("trunk"), listener))
+        {
+            folder = run.Folder;
+            obstacle = Path.Combine(folder.CheckpointsPath, $"step-{step:00000000}.tmp-{Environment.ProcessId}");
+            if (isMilestone)
+            {
+                Assert.Throws<IOException>(() => run.Train(new StopSignal()));
+            }
+            else
+            {
+                Assert.Equal(0, run.Train(new StopSignal()));
+                Assert.Contains(listener.Notices, notice => notice.StartsWith("step 5 could not be saved, training goes on", StringComparison.Ordinal));
+            }
+        }
+
+        if (isMilestone)
+        {
+            Assert.Equal((RunStatus.Failed, 5L), (RunRecord.Load(folder.RecordPath).Status, CheckpointStore.Reader(folder.CheckpointsPath).Steps[^1]));
+            File.Delete(obstacle);
+            Resume("trunk", new RecordingListener());
+        }
+
+        Assert.Equal([10, 15, 20], CheckpointStore.Reader(folder.CheckpointsPath).Steps);
+        Assert.Equal(RunStatus.Completed, RunRecord.Load(folder.RecordPath).Status);
+    }
+
+    [Fact]
+    public void A_listener_that_cannot_write_what_it_is_told_ends_no_run()
+    {
+        using TrainingRun run = TrainingRun.Start(TinyRun.Config(), new ConfigOrigin(null, []), Places("run"), new FullListener());
+        Directory.CreateDirectory(run.Folder.CheckpointsPath);
+        File.WriteAllText(Path.Combine(run.Folder.CheckpointsPath, $"step-00000005.tmp-{Environment.ProcessId}"), "where the checkpoint would be written");
+
+        Assert.Equal(0, run.Train(new StopSignal()));
+        Assert.Contains("step 5 could not be saved", File.ReadAllText(run.Folder.NoticesPath), StringComparison.Ordinal);
+    }
+
+    private sealed class FullListener : ITrainingListener
+    {
+        public void Stepped(in StepReport step)
+        {
+        }
+
+        public void Validated(Progress at, IReadOnlyList<ValidationScore> scores)
+        {
+        }
+
+        public void Saved(Checkpoint checkpoint)
+        {
+        }
+
+        public void Noticed(string message)
+        {
+            if (message.Contains("could not be saved", StringComparison.Ordinal))
+            {
+                throw new IOException("No space left on device");
+            }
+        }
     }
 
     private static RunConfig Trunk { get; } = TinyRun.Config() with { Checkpoints = new CheckpointOptions(Duration.OfSteps(5), Milestones: [10]) };

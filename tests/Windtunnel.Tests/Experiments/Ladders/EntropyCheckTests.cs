@@ -60,6 +60,17 @@ public sealed class EntropyCheckTests : IDisposable
     }
 
     [Fact]
+    public void Losses_over_a_part_of_the_held_out_text_are_not_held_against_the_entropy_of_all_of_it()
+    {
+        using Dataset data = Dataset.Prepare(new DataOptions(s_language, Tokenizer: new BytesTokenizerOptions(), ValidationFraction: 0.2), _folder.Path);
+        long held = data.Manifest.Sources[0].Validation.Tokens;
+
+        Assert.Null(EntropyCheck.Obstacle(data, null));
+        Assert.Null(EntropyCheck.Obstacle(data, held));
+        Assert.Contains($"all {held:N0} held-out tokens, and losses are of {held - 1:N0}; set validation.tokens", EntropyCheck.Obstacle(data, held - 1), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Other_text_has_no_known_entropy()
     {
         _folder.Write("a.txt", string.Concat(Enumerable.Repeat("some words\n", 100)));
@@ -67,6 +78,7 @@ public sealed class EntropyCheckTests : IDisposable
             new DataOptions(new FilesCorpusOptions([_folder.File("a.txt")]), Tokenizer: new BytesTokenizerOptions(), ValidationFraction: 0), _folder.Path);
 
         Assert.Null(EntropyCheck.EntropyNats(data));
+        Assert.Null(EntropyCheck.Obstacle(data, 1));
         Assert.Empty(EntropyCheck.Of(new Dictionary<string, Fit>(), data));
     }
 }

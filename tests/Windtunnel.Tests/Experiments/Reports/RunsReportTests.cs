@@ -32,6 +32,21 @@ public sealed class RunsReportTests : IDisposable
     }
 
     [Fact]
+    public void What_a_branch_has_of_its_trunk_is_counted_once()
+    {
+        Run("trunk", steps: 10);
+        Run("branch", steps: 12, first: 7, parent: new RunParent("trunk", 6, RunParentKind.Branch));
+        Run("warm", steps: 3, parent: new RunParent("trunk", 6, RunParentKind.Init));
+        Run("orphan", steps: 4, first: 3, parent: new RunParent("nobody", 2, RunParentKind.Branch));
+
+        ReportFacts facts = RunsReport.Of(_folder.Path, ["trunk", "branch", "warm", "orphan"]).Sections.SelectMany(section => section.Blocks).OfType<ReportFacts>().Single();
+
+        // A step is 1 MFLOP and a second; of a parent that is gone nothing is known.
+        Assert.Equal(Quantity.Flops((10 + 6 + 3 + 4) * 1e6), facts.Facts.Single(fact => fact.Name == "total compute").Value);
+        Assert.Equal(Quantity.Time(10 + 6 + 3 + 4), facts.Facts.Single(fact => fact.Name == "total time of runs").Value);
+    }
+
+    [Fact]
     public void The_file_of_a_figure_has_the_losses_of_the_log()
     {
         Run("a", steps: 5);

@@ -73,6 +73,14 @@ public sealed class ConfigFileTests
     }
 
     [Fact]
+    public void Settings_are_flat_by_their_paths_and_of_two_with_one_path_the_last_counts()
+    {
+        IReadOnlyDictionary<string, string> flat = ConfigFile.Flat(ConfigFile.Parse("a.b: 1\na: {b: 2, c: [1, x], d: null}\ne: \"two words\"", "test"));
+
+        Assert.Equal(["a.b 2", "a.c [1,\"x\"]", "a.d null", "e two words"], flat.Select(setting => $"{setting.Key} {setting.Value}"));
+    }
+
+    [Fact]
     public void An_empty_file_gives_every_default()
     {
         Assert.Equal(new RunOptions(), Bind<RunOptions>(""));

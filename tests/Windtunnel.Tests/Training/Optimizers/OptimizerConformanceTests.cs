@@ -27,7 +27,7 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
             type.DerivedType, BindingFlags.CreateInstance | BindingFlags.Public | BindingFlags.Instance | BindingFlags.OptionalParamBinding, null, [], null)!);
 
     // Presets have forms that defaults don't: Sophia-H, SOAP's original, Scion's balls, Adam-mini's vectors. Kron's fits are rare only late in them.
-    private static Dictionary<string, OptimizerOptions> Cases { get; } = new(
+    internal static Dictionary<string, OptimizerOptions> Cases { get; } = new(
     [
         .. Registered,
         .. from type in Registered
