@@ -13,9 +13,12 @@ namespace Windtunnel.Cli.Verbs;
 /// <summary>Looks into a trained model.</summary>
 internal static class AnalyzeVerb
 {
+    // As in Sanyal et al.
+    private const int TokensMax = 100;
+
     private static readonly Argument<string> s_model = SampleVerb.ModelArgument();
     private static readonly Option<int> s_sequences = new("--sequences") { Description = "how many sequences, from pseudo-random places", DefaultValueFactory = _ => 100 };
-    private static readonly Option<int> s_tokens = new("--tokens") { Description = "tokens of a sequence", DefaultValueFactory = _ => 100 };
+    private static readonly Option<int?> s_tokens = new("--tokens") { Description = $"tokens of a sequence; {TokensMax}, or the model's context where that is shorter, unless said", HelpName = "N" };
     private static readonly Option<double> s_tau = new("--tau") { Description = "the share of squared singular values that a rank accounts for", DefaultValueFactory = _ => 0.9 };
     private static readonly Option<double> s_eta = new("--eta") { Description = "the share of squares that a column mass accounts for", DefaultValueFactory = _ => 0.9 };
     private static readonly Option<ulong> s_seed = new("--seed") { Description = "of the places", DefaultValueFactory = _ => 1 };
@@ -41,7 +44,7 @@ internal static class AnalyzeVerb
     private static int Attention(ParseResult parsed)
     {
         Reference reference = Reference.Open(Reference.Find(parsed.GetValue(s_model)!, parsed.GetValue(s_runs)!), "analyze");
-        int count = parsed.GetValue(s_sequences), length = parsed.GetValue(s_tokens);
+        int count = parsed.GetValue(s_sequences), length = parsed.GetValue(s_tokens) ?? Math.Min(TokensMax, reference.Model.Dimensions.Context);
         if (count < 1 || length < 1)
         {
             throw new ValidationException($"{(count < 1 ? $"--sequences {count}" : $"--tokens {length}")}: must be at least 1");

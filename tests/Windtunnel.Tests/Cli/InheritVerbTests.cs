@@ -99,6 +99,7 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
 
         string text = _folder.Write("text.txt", string.Concat(Enumerable.Repeat("The quick brown fox. ", 50)));
         Tool.Run("analyze", "attention", tool.RunFile("trunk"), "--sequences", "2", "--text", text, "--tokens", "30", "--out", _folder.Path).AssertSucceeds();
+        Assert.StartsWith("2 sequences of 64 tokens", tool.Continue("analyze", "attention", "trunk", "--sequences", "2", "--out", _folder.Path).AssertSucceeds(), StringComparison.Ordinal);
         tool.Continue("analyze", "attention", "trunk", "--tokens", "1000", "--out", _folder.Path).AssertFails(2, "context of 64");
         tool.Continue("analyze", "attention", "trunk", "--sequences", "0").AssertFails(2, "--sequences 0");
     }
