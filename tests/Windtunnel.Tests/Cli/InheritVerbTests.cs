@@ -158,7 +158,7 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
         string swept = Experiment("sweep", "run", _folder.File("layers.yaml"), "--seeds=[1]").AssertSucceeds();
         Assert.Equal(8, File.ReadAllLines(_folder.File("experiments/inherited-layers/results.csv")).Length);
         Experiment("sweep", "run", _folder.File("epochs.yaml"), "--seeds=[1]").AssertSucceeds();
-        Assert.Equal(5, File.ReadAllLines(_folder.File("experiments/inherited-epochs/results.csv")).Length);
+        Assert.Equal(7, File.ReadAllLines(_folder.File("experiments/inherited-epochs/results.csv")).Length);
 
         // A finished run grows, and what is asked for again is not trained again.
         string trained = Directory.GetDirectories(_folder.File("runs")).Select(path => RunRecord.Load(Path.Combine(path, "run.json")))
@@ -180,7 +180,7 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
         ("width: 32, heads: 1, feedForward: 88", "width: 8, heads: 1, feedForward: 16"),
         ("warmup: 50", "warmup: 1"), ("length: 1465", "length: 5"), ("length: 2930", "length: 10"),
         ("sequenceLength: 64, batchSize: 32", "sequenceLength: 32, batchSize: 2"), ("tokens: null", "tokens: 500"),
-        ("[3000000, 1500000, 750000, 375000, 187500, 93750]", "[1000, 200]"),
+        ("[3000000, 1500000, 750000, 375000, 187500, 93750]", "[1000, 200]"), ("[183, 366, 732, 1465]", "[3, 5]"),
     ];
 
     private Outcome Verb(params string[] words) => Tool.Run([.. words, "--runs", _folder.File("runs"), "--data", _folder.File("data")]);
