@@ -77,7 +77,7 @@ internal static class FitReport
         TextTable table = new("<row", "predicted", "95 % from", "to", "actual", "error");
         foreach (BackTestRow row in test.Rows)
         {
-            table.Add(row.Row, Value(row.Predicted.Value), Value(row.Predicted.Single.Low), Value(row.Predicted.Single.High), Value(row.Actual), $"{row.RelativeError:+0.00%;-0.00%;0.00%}");
+            table.Add(row.Row, Value(row.Predicted.Value), Value(row.Predicted.Single.Low), Value(row.Predicted.Single.High), Value(row.Actual), Deviation(row.RelativeError));
         }
 
         table.Write();
@@ -86,6 +86,9 @@ internal static class FitReport
 
     /// <summary>An end of an interval.</summary>
     public static string? End(double? end) => end is { } value ? double.IsInfinity(value) ? "no limit" : $"{value:G5}" : null;
+
+    /// <summary>A relative error, with its sign.</summary>
+    public static string Deviation(double relative) => $"{relative:+0.00%;-0.00%;0.00%}";
 
     /// <summary>A result or a prediction of one: losses with four decimals, what is much smaller or larger with as many digits.</summary>
     public static string Value(double value) => Math.Abs(value) is (>= 0.01 and < 1000) or 0 ? $"{value:F4}" : $"{value:G5}";

@@ -83,7 +83,7 @@ internal static class TunnelTables
             table.Add(
                 row.Run.Name, row.Kind, Quantity.Count(row.Run.Counts.NonEmbedding), $"{row.Run.Multiplier:0.###}", Quantity.Count(row.Run.Tokens), Quantity.Flops(row.Run.Flops),
                 ended ? FitReport.Value(row.Outcome.LossNats) : "diverged", row.PredictedNats is { } law ? FitReport.Value(law) : null,
-                ended && row.PredictedNats is { } predicted ? $"{(predicted - row.Outcome.LossNats) / row.Outcome.LossNats:+0.00%;-0.00%;0.00%}" : null);
+                ended && row.PredictedNats is { } predicted ? FitReport.Deviation((predicted - row.Outcome.LossNats) / row.Outcome.LossNats) : null);
         }
 
         table.Write();
@@ -102,7 +102,7 @@ internal static class TunnelTables
                 bool ended = double.IsFinite(target.LossNats);
                 table.Add(
                     target.Name, law.Law, FitReport.Value(law.PredictedNats), FitReport.End(law.Single.Low), FitReport.End(law.Single.High),
-                    ended ? FitReport.Value(target.LossNats) : "diverged", ended ? $"{law.RelativeError:+0.00%;-0.00%;0.00%}" : null, ended ? law.Inside ? "yes" : "no" : null);
+                    ended ? FitReport.Value(target.LossNats) : "diverged", ended ? FitReport.Deviation(law.RelativeError) : null, ended ? law.Inside ? "yes" : "no" : null);
             }
         }
 

@@ -77,7 +77,7 @@ public sealed class Reference
         using PretrainedModel pretrained = PretrainedModel.Open(place);
         string folder = Directory.Exists(place) ? place : System.IO.Path.GetDirectoryName(place)!;
         Tokenizer tokenizer = LoadTokenizer(folder);
-        return new Reference(place, pretrained.Options, folder, tokenizer, place, Hash(pretrained.Weights.Files)) { Ends = folder == place ? TextEnds.Of(folder, tokenizer) : TextEnds.Of(tokenizer) };
+        return new Reference(place, pretrained.Options, folder, tokenizer, place, Hash(pretrained.Weights.Files)) { Ends = TextEnds.Of(place, tokenizer) };
     }
 
     private static Reference OpenRun(string place, long? step, string setting)

@@ -21,16 +21,21 @@ public sealed record TextEnds(int? Prefix, int Begin, int End)
     }
 
     /// <summary>Of a model that others trained, or that was exported: as its config.json says, and where that is silent its tokenizer.</summary>
-    /// <param name="folder">Where config.json and tokenizer_config.json may be.</param>
+    /// <param name="path">The model's folder, where config.json and tokenizer_config.json may be; of a file nothing but its tokenizer is known.</param>
     /// <param name="tokenizer">The model's.</param>
-    public static TextEnds Of(string folder, Tokenizer tokenizer)
+    public static TextEnds Of(string path, Tokenizer tokenizer)
     {
+        if (!Directory.Exists(path))
+        {
+            return Of(tokenizer);
+        }
+
         int end = Special("config.json", "eos_token_id") ?? tokenizer.EndOfTextId;
         int? begin = tokenizer.BeginningOfTextId;
         return new TextEnds(begin ?? Special("tokenizer_config.json", PrefixField), begin ?? Special("config.json", "bos_token_id") ?? end, end);
 
         int? Special(string file, string field) =>
-            HuggingFaceConfig.TokenId(Path.Combine(folder, file), field) is { } id && tokenizer.SpecialTokens.Values.Contains(id) ? id : null;
+            HuggingFaceConfig.TokenId(Path.Combine(path, file), field) is { } id && tokenizer.SpecialTokens.Values.Contains(id) ? id : null;
     }
 
     /// <summary>The tokenizer_config.json of a folder of Hugging Face's.</summary>

@@ -91,10 +91,9 @@ public sealed class TrainedModel : IDisposable
     {
         using PretrainedModel pretrained = PretrainedModel.Open(path);
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        string folder = Directory.Exists(full) ? full : Path.GetDirectoryName(full)!;
-        Tokenizer words = LoadTokenizer(tokenizer ?? folder);
+        Tokenizer words = LoadTokenizer(tokenizer ?? (Directory.Exists(full) ? full : Path.GetDirectoryName(full)!));
         Reference.RequireRows(path, pretrained.Options, words);
-        return new TrainedModel(pretrained.Load(backend), words, Directory.Exists(full) ? TextEnds.Of(full, words) : TextEnds.Of(words), Path.GetFileNameWithoutExtension(full));
+        return new TrainedModel(pretrained.Load(backend), words, TextEnds.Of(full, words), Path.GetFileNameWithoutExtension(full));
     }
 
     private static Tokenizer LoadTokenizer(string path) =>

@@ -301,7 +301,7 @@ internal static class PredictVerb
 
     private static string? Known(double value) => double.IsNaN(value) ? null : FitReport.Value(value);
 
-    private static string? Deviation(double predicted, double actual) => double.IsNaN(predicted / actual) ? null : $"{(predicted / actual) - 1:+0.00%;-0.00%;0.00%}";
+    private static string? Deviation(double predicted, double actual) => double.IsNaN(predicted / actual) ? null : FitReport.Deviation((predicted / actual) - 1);
 
     // A run to predict: its inputs in the order of the law, and what was measured, NaN where it is not known.
     private sealed record Target(string Name, double[] X, double Actual, double ActualError);

@@ -26,7 +26,7 @@ public sealed record EntropyCheck(string Law, string Parameter, double FittedNat
     /// <summary>Why fits are not checked though the entropy is known: their losses are over other text than all of the held-out documents. Null where they are not.</summary>
     /// <param name="validationTokens">Held-out tokens that losses are over; all when null.</param>
     public static string? Obstacle(Dataset data, long? validationTokens) =>
-        data.Manifest.Options is { Sources: null, Corpus: SyntheticCorpusOptions } && validationTokens < data.Manifest.Sources[0].Validation.Tokens
+        LanguageOf(data) is not null && validationTokens < data.Manifest.Sources[0].Validation.Tokens
             ? $"irreducible losses are not held against the language's entropy: that is of all {data.Manifest.Sources[0].Validation.Tokens:N0} held-out tokens, and losses are of {validationTokens:N0}; set validation.tokens: null"
             : null;
 
@@ -36,14 +36,15 @@ public sealed record EntropyCheck(string Law, string Parameter, double FittedNat
     /// </summary>
     public static double? EntropyNats(Dataset data)
     {
-        DataOptions options = data.Manifest.Options;
-        if (options is not { Sources: null, Corpus: SyntheticCorpusOptions language })
+        if (LanguageOf(data) is not { } language)
         {
             return null;
         }
 
         SyntheticCorpus corpus = new(language);
-        double bits = corpus.Documents().Where(document => Dataset.IsHeldOut(document.Text, options.ValidationFraction)).Sum(document => corpus.BitsOf(document.Text));
+        double bits = corpus.Documents().Where(document => Dataset.IsHeldOut(document.Text, data.Manifest.Options.ValidationFraction)).Sum(document => corpus.BitsOf(document.Text));
         return bits * Math.Log(2) / data.Manifest.Sources[0].Validation.Tokens;
     }
+
+    private static SyntheticCorpusOptions? LanguageOf(Dataset data) => data.Manifest.Options is { Sources: null, Corpus: SyntheticCorpusOptions language } ? language : null;
 }

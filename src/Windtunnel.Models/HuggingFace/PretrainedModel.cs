@@ -70,8 +70,7 @@ public sealed class PretrainedModel : IDisposable
     /// <exception cref="InvalidDataException">Weights are missing, left over, of another shape, or more than a model can have.</exception>
     public Model Load(Backend backend, bool gradients = false)
     {
-        bool isLinear = IsLinear();
-        Check(isLinear);
+        bool isLinear = Check();
         try
         {
             return ModelWeights.Load(_tensors, Options, backend, gradients, isLinear);
@@ -89,8 +88,7 @@ public sealed class PretrainedModel : IDisposable
         PretrainedModel pretrained = Open(path);
         try
         {
-            bool isLinear = pretrained.IsLinear();
-            pretrained.Check(isLinear);
+            bool isLinear = pretrained.Check();
             return new StoredModel(pretrained._tensors, pretrained.Options, isLinear);
         }
         catch
@@ -107,8 +105,12 @@ public sealed class PretrainedModel : IDisposable
     private bool IsLinear() =>
         Options is Gpt2Options && _tensors.Find("transformer.h.0.attn.c_attn.weight") is { Shape: [long rows, long columns] } && rows > columns;
 
-    private void Check(bool isLinear)
+    /// <summary>Compares the weights with the configuration.</summary>
+    /// <returns>Whether they are <see cref="IsLinear"/>.</returns>
+    private bool Check()
     {
+        bool isLinear = IsLinear();
+
         // Before a list of so many layers is made.
         if (Options.Dimensions.Layers > _tensors.Names.Count)
         {
@@ -147,6 +149,8 @@ public sealed class PretrainedModel : IDisposable
             string first = left.Order(StringComparer.Ordinal).First();
             throw _tensors.Bad($"{_tensors.Info(first).Name} is no part of the {Options.Family} of {Options.Dimensions.Layers} layers that config.json describes");
         }
+
+        return isLinear;
     }
 
     private void CheckTied()

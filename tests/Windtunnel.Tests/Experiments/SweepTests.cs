@@ -163,15 +163,15 @@ public sealed class SweepTests : IDisposable
 
     // A change here trains every finished run of the study again: runs are found by these.
     [Theory]
-    [InlineData(0, 0.005, 0.1, 1, "0b8c929b9e6e5470d040b2abf28a7ca0")]
-    [InlineData(1, 0.01, 0.1, 1, "57813d37ef0c07ba32cfdc0a2a6e72d6")]
-    [InlineData(0, 0.005, 0.1, 2, "7e9b0270c749613f17c510eda07dc893")]
+    [InlineData(0, 0.005, 0.1, 1, "0b8c929b9e6e5470d040b2abf28a7ca0dffcd44c750d9baebd9a8dc06de1bf57")]
+    [InlineData(1, 0.01, 0.1, 1, "57813d37ef0c07ba32cfdc0a2a6e72d61542333d2b2299525d5e973d91f3224f")]
+    [InlineData(0, 0.005, 0.1, 2, "7e9b0270c749613f17c510eda07dc893f8d71e9238da6233e01e7e124f0e8168")]
     public void The_runs_of_the_small_study_stay_what_they_are(int cell, double rate, double decay, ulong seed, string fingerprint)
     {
         Cell adamW = Shipped("dotnet-docs-optimizers.yaml").Cells[cell];
         GridPoint point = adamW.Grid.Points().Single(point => adamW.Run(point).Config.Optimizer is { } optimizer && (optimizer.LearningRate, optimizer.WeightDecay) == (rate, decay));
 
-        Assert.StartsWith(fingerprint, adamW.Run(point, seed).Config.Resolve(512).Fingerprint(), StringComparison.Ordinal);
+        Assert.Equal(fingerprint, adamW.Run(point, seed).Config.Resolve(512).Fingerprint());
     }
 
     [Fact]
