@@ -51,8 +51,8 @@ internal static class ComparisonTables
         table.Write();
         Console.WriteLine();
         Console.WriteLine("difference and 95 % interval in nats, the variant less the baseline; g is Hedges' g; p two-sided, Holm's correction for the variants included");
-        Console.WriteLine(double.IsFinite(results.NoiseFloor)
-            ? $"noise: two runs that differ in nothing but the seed differ by {results.NoiseFloor:F4} nats (root mean square); no smaller difference is called one"
+        Console.WriteLine(double.IsFinite(results.Noise.Floor)
+            ? $"noise: two runs that differ in nothing but the seed differ by {results.Noise.Floor:F4} nats (root mean square); no smaller difference is called one"
             : "noise: not known yet, nothing has run with two seeds");
         if (results.Contrasts.Any(contrast => MoreSeeds(contrast) is not null))
         {

@@ -17,8 +17,8 @@ internal static class SweepTables
         foreach (Cell cell in sweep.Cells)
         {
             long repeats = sweep.Seeds.Count - 1, first = cell.Search.Replay(_ => null).Wanted.Count;
-            bool isDescent = sweep.Search is DescentOptions;
-            long least = repeats + (isDescent ? 1 + cell.Grid.Neighbours(cell.Start).Count() : first), most = repeats + (isDescent ? cell.Grid.Count : first);
+            DescentOptions? descent = sweep.Search as DescentOptions;
+            long least = repeats + (descent is null ? first : 1 + cell.Grid.Neighbours(cell.Start, descent.Reach).Count()), most = repeats + (descent is null ? first : cell.Grid.Count);
             total += least * cell.Flops;
             table.Add(cell.ToString(), Quantity.Count(cell.Tokens), Quantity.Flops(cell.Flops), $"{least}", $"{most:N0}", Quantity.Flops(least * cell.Flops));
         }
@@ -41,49 +41,85 @@ internal static class SweepTables
             + $"seeds {string.Join(", ", sweep.Seeds)}; at least {Quantity.Flops(total)} in all");
     }
 
-    /// <summary>The best of each cell, speedups, the noise, and the settings that can stay as they are.</summary>
+    /// <summary>The best of each cell, against the baseline, the noise, and the settings that can stay as they are.</summary>
     public static void Write(SweepResults results)
     {
-        TextTable table = new("<cell", "runs", "diverged", "<searched", "loss", "sd", "seeds", "x tokens", "x time", "ms/step", "<best");
-        foreach (CellResult cell in results.Cells.Where(cell => cell.Runs.Any(run => run.Outcome is not null)))
+        string baseline = results.Sweep.Baseline;
+        CellResult[] begun = [.. results.Cells.Where(cell => cell.Runs.Any(run => run.Outcome is not null))];
+        bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1;
+        TextTable table = new(
+            [
+                "<cell", "runs", "diverged", "<searched", "loss", "sd", "seeds",
+                .. hasArms ? [$"less {baseline}", "<verdict", "x tokens", "95 % from", "to", "x time"] : Array.Empty<string>(), "ms/step", "<best",
+            ]);
+        foreach (CellResult cell in begun)
         {
+            SpeedupEstimate? speedup = results.SpeedupInTokens(cell);
             table.Add(
-                cell.Cell.ToString(), $"{cell.Runs.Count(run => run.Loss is not null)}", $"{cell.Diverged}",
-                cell.Missing > 0 ? $"{cell.Missing} left" : cell.Search.IsOptimum ? "yes" : "no optimum", Number(cell.Mean, "F4"),
-                Number(cell.Deviation, "F4"), $"{cell.BestRuns.Count}", Number(results.SpeedupInTokens(cell), "F2"), Number(results.SpeedupInTime(cell), "F2"),
-                Number(cell.BestRuns.Count > 0 ? 1e3 * cell.BestRuns[0].Outcome!.StepSeconds : null, "F1"),
-                cell.Search.Best is { } best ? cell.Cell.Grid.Describe(best) : null);
+                [
+                    cell.Cell.ToString(), $"{cell.Runs.Count(run => run.Loss is not null)}", $"{cell.Diverged}", cell.Progress, Number(cell.Mean, "F4"), Number(cell.Deviation, "F4"),
+                    $"{cell.BestRuns.Count}", .. hasArms ? Against(results, cell, speedup) : Array.Empty<string?>(), Number(1e3 * cell.StepSeconds, "F1"),
+                    cell.Search.Best is { } best ? cell.Cell.Grid.Describe(best) : null,
+                ]);
         }
 
         Console.WriteLine();
         table.Write();
         Console.WriteLine();
-        string[] arms = [.. results.Sweep.Cells.Select(cell => cell.Arm).Distinct()];
-        foreach (string size in results.Cells.Select(cell => cell.Cell.Size).Distinct().Where(_ => arms.Length > 1))
+        foreach (string size in hasArms ? results.Cells.Select(cell => cell.Cell.Size).Distinct() : [])
         {
-            Console.WriteLine(results.Baseline(size) is { } law
-                ? $"{results.Sweep.Baseline} {size}: L(R) = {law.Alpha:F4} R^-{law.Exponent:F4} + {law.Beta:F4}; speedups are over it, in tokens for the same loss, and in time"
-                : $"{results.Sweep.Baseline} {size}: no speedups yet, L(R) needs its loss at three lengths or more");
+            WriteBaseline(results, size);
         }
 
-        Console.WriteLine(double.IsFinite(results.NoiseNats)
-            ? $"noise: a run's standard deviation over seeds is {results.NoiseNats:F4} nats, pooled; differences within {results.Sweep.Search.Tolerance:r} count as none in the search"
+        double chance = results.Noise.Chance(1, 1), tolerance = results.Sweep.Search.Tolerance;
+        Console.WriteLine(results.Noise.IsKnown
+            ? $"noise: a run's standard deviation over seeds is {results.Noise.Nats:F4} nats, pooled; differences within {tolerance:r} count as none in the search"
+                + (chance > tolerance ? $", and two equal runs differ by up to {chance:F4}: which of near values is best is chance" : "")
             : "noise: not known yet, no best has run with two seeds");
-        foreach (string arm in arms)
+        foreach (string arm in results.Sweep.Cells.Select(cell => cell.Arm).Distinct())
         {
             IReadOnlyList<StableKeys> keys = results.Stable(arm);
             if (keys.Count > 0)
             {
                 Console.WriteLine(
-                    $"{arm}: stable {Words(keys.Where(key => key.IsStable))}; to tune at each size and length {Words(keys.Where(key => !key.IsStable))}".TrimStart(' ', ':'));
+                    $"{arm}: stable {Words(keys.Where(key => key.IsStable), " or ")}; to tune at each size and length {Words(keys.Where(key => !key.IsStable), ", ")}".TrimStart(' ', ':'));
             }
         }
     }
 
+    private static string?[] Against(SweepResults results, CellResult cell, SpeedupEstimate? speedup)
+    {
+        ArmContrast? contrast = results.Contrast(cell);
+        return
+        [
+            contrast is null ? null : $"{contrast.Test.Difference:+0.0000;-0.0000;0.0000}",
+            cell.Cell.Arm == results.Sweep.Baseline ? "baseline" : cell.DivergedSeeds > 0 ? "diverges" : contrast?.Verdict.Word(),
+            speedup is null ? null : (double.IsFinite(speedup.Times) ? $"{speedup.Times:F2}" : "no limit") + (speedup.IsExtrapolated ? "*" : ""),
+            End(speedup?.Range?.Low), End(speedup?.Range?.High), Number(results.SpeedupInTime(cell), "F2"),
+        ];
+    }
+
+    private static void WriteBaseline(SweepResults results, string size)
+    {
+        string name = $"{results.Sweep.Baseline} {size}".TrimEnd();
+        if (results.Baseline(size) is not { } curve)
+        {
+            Console.WriteLine($"{name}: no speedups yet, L(R) needs its loss at three lengths or more");
+            return;
+        }
+
+        Console.WriteLine(
+            $"{name}: L(R) = {curve.Law.Alpha:F4} R^-{curve.Law.Exponent:F4} + {curve.Law.Beta:F4}; speedups are over it, in tokens for the same loss, and in time");
+        Console.WriteLine(
+            $"*: more tokens than {curve.Longest:0.###}x, or fewer than {curve.Shortest:0.###}x: L(R) extrapolated" + (curve.IsExact ? "; three lengths fix its three parameters, and nothing is left to judge it by" : ""));
+    }
+
     private static string SearchName(Sweep sweep) => JsonSerializer.SerializeToNode(sweep.Search, ConfigFile.JsonOptions)!["type"]!.GetValue<string>();
 
-    private static string Words(IEnumerable<StableKeys> keys) =>
-        string.Join(", ", keys.Select(key => $"{key.Key} {string.Join(" or ", key.Values)}").DefaultIfEmpty("none"));
+    private static string Words(IEnumerable<StableKeys> keys, string separator) =>
+        string.Join(", ", keys.Select(key => $"{key.Key} {string.Join(separator, key.Values)}").DefaultIfEmpty("none"));
+
+    private static string? End(double? end) => end is { } value ? double.IsFinite(value) ? $"{value:F2}" : "no limit" : null;
 
     private static string? Number(double? value, string format) => value is { } number && double.IsFinite(number) ? number.ToString(format) : null;
 }

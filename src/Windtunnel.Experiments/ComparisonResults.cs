@@ -27,6 +27,19 @@ public enum Verdict
     Unknown,
 }
 
+/// <summary>Verdicts for people.</summary>
+public static class VerdictWords
+{
+    /// <summary>The plain word.</summary>
+    public static string Word(this Verdict verdict) => verdict switch
+    {
+        Verdict.Better => "better",
+        Verdict.Worse => "worse",
+        Verdict.NoDifference => "no difference",
+        _ => "not known yet",
+    };
+}
+
 /// <summary>A variant against the baseline. Differences are the variant's loss less the baseline's, in nats.</summary>
 /// <param name="Sample">The variant's runs.</param>
 /// <param name="IsPaired">Whether runs with the same seed were compared, which saw the same data in the same order.</param>
@@ -41,30 +54,23 @@ public enum Verdict
 public sealed record Contrast(Sample Sample, bool IsPaired, TTest? Test, double EffectSize, double PValue, Verdict Verdict, int? SeedsWanted)
 {
     /// <summary>The verdict for people.</summary>
-    public string Word => Verdict switch
-    {
-        Verdict.Better => "better",
-        Verdict.Worse => "worse",
-        Verdict.NoDifference => "no difference",
-        _ when Sample.Diverged == Sample.Runs.Count => "diverged",
-        _ => "not known yet",
-    };
+    public string Word => Verdict == Verdict.Unknown && Sample.Diverged == Sample.Runs.Count ? "diverged" : Verdict.Word();
 }
 
 /// <summary>
 /// Variants against a baseline. A variant is called better or worse where two things hold: the p-value is below
-/// <see cref="Significance"/>, and the difference is above <see cref="NoiseFloor"/>.
+/// <see cref="Significance"/>, and the difference is above the noise floor, <see cref="SeedNoise.Floor"/>.
 /// </summary>
 /// <param name="Baseline">Its runs.</param>
 /// <param name="Contrasts">The other variants.</param>
-/// <param name="Deviation">The standard deviation of a run over seeds, pooled over all variants; not a number where none has two.</param>
+/// <param name="Noise">What seeds do to a run, pooled over all variants.</param>
 /// <remarks>
 /// The seed decides the initial weights and the order of the data. Where two variants cut the same data into the same sequences, runs with
 /// the same seed read the same batches, what is hard about these is common to both, and the test is the paired one. Elsewhere runs
 /// are independent, and it is Welch's. Which one is used follows from the configs, never from the losses. Runs that diverged are in no mean:
 /// where more of them are of the variant, it is not called better, and where more are of the baseline, not worse, for means are of the survivors.
 /// </remarks>
-public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> Contrasts, double Deviation)
+public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> Contrasts, SeedNoise Noise)
 {
     /// <summary>The largest p-value that counts as a difference.</summary>
     public const double Significance = 0.05;
@@ -74,16 +80,11 @@ public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> 
 
     private const int SeedsMax = 10_000;
 
-    /// <summary>By how much two runs that differ in nothing but the seed differ, root mean square, in nats: sqrt(2) times the deviation.</summary>
-    public double NoiseFloor => NoiseFloorOf(Deviation);
-
     /// <summary>Compares samples with the first of them.</summary>
     public static ComparisonResults Of(IReadOnlyList<Sample> samples)
     {
         Sample baseline = samples[0];
-        Sample[] repeated = [.. samples.Where(sample => sample.Losses.Count > 1)];
-        double freedom = repeated.Sum(sample => sample.Losses.Count - 1);
-        double deviation = freedom > 0 ? Math.Sqrt(repeated.Sum(sample => TTest.Variance(sample.Losses) * (sample.Losses.Count - 1)) / freedom) : double.NaN;
+        SeedNoise noise = SeedNoise.Of(samples.Select(sample => sample.Losses));
 
         (Sample Sample, bool IsPaired, TTest? Test)[] tests =
         [
@@ -93,9 +94,9 @@ public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> 
         ];
         double[] pValues = TTest.Holm([.. tests.Where(test => test.Test is not null).Select(test => test.Test!.PValue)]);
         int known = 0;
-        return new ComparisonResults(baseline, [.. tests.Select(test => Judge(test.Sample, test.IsPaired, test.Test))], deviation);
+        return new ComparisonResults(baseline, [.. tests.Select(test => ContrastOf(test.Sample, test.IsPaired, test.Test))], noise);
 
-        Contrast Judge(Sample sample, bool isPaired, TTest? test)
+        Contrast ContrastOf(Sample sample, bool isPaired, TTest? test)
         {
             if (test is null)
             {
@@ -103,14 +104,10 @@ public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> 
             }
 
             double pValue = pValues[known++];
-            bool isAboveNoise = Math.Abs(test.Difference) > NoiseFloorOf(deviation);
-            Verdict verdict = pValue >= Significance || !isAboveNoise ? Verdict.NoDifference
-                : test.Difference > 0 ? (sample.Diverged < baseline.Diverged ? Verdict.NoDifference : Verdict.Worse)
-                : sample.Diverged > baseline.Diverged ? Verdict.NoDifference
-                : Verdict.Better;
+            Verdict verdict = Judge(test.Difference, pValue, noise, sample.Diverged, baseline.Diverged);
             return new Contrast(
                 sample, isPaired, test, TTest.HedgesG(sample.Losses, baseline.Losses), pValue, verdict,
-                isAboveNoise ? SeedsFor(test, isPaired, sample, baseline, Significance / pValues.Length) : null);
+                Math.Abs(test.Difference) > noise.Floor ? SeedsFor(test, isPaired, sample, baseline, Significance / pValues.Length) : null);
         }
     }
 
@@ -154,7 +151,17 @@ public sealed record ComparisonResults(Sample Baseline, IReadOnlyList<Contrast> 
             ConfigFile.JsonOptions)!.AsObject();
     }
 
-    private static double NoiseFloorOf(double deviation) => Math.Sqrt(2) * deviation;
+    /// <summary>The verdict on a difference to the baseline.</summary>
+    /// <param name="difference">Negative where the baseline's loss is higher.</param>
+    /// <param name="pValue">For all comparisons together.</param>
+    /// <param name="noise">What seeds do to a run.</param>
+    /// <param name="diverged">Runs that diverged.</param>
+    /// <param name="ofBaseline">The baseline's runs that diverged.</param>
+    internal static Verdict Judge(double difference, double pValue, SeedNoise noise, int diverged, int ofBaseline) =>
+        pValue >= Significance || !(Math.Abs(difference) > noise.Floor) ? Verdict.NoDifference
+        : difference > 0 ? (diverged < ofBaseline ? Verdict.NoDifference : Verdict.Worse)
+        : diverged > ofBaseline ? Verdict.NoDifference
+        : Verdict.Better;
 
     private static bool ArePaired(Sample sample, Sample baseline)
     {

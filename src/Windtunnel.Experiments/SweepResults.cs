@@ -1,58 +1,60 @@
+using System.Globalization;
 using System.Text;
-using MathNet.Numerics.Distributions;
+using MathNet.Numerics.Statistics;
 using Windtunnel.Experiments.Statistics;
 using Windtunnel.Experiments.Tuning;
-using Windtunnel.Laws;
 using Windtunnel.Runs;
 
 namespace Windtunnel.Experiments;
 
 /// <summary>What a sweep has found so far.</summary>
-/// <param name="Sweep">Which.</param>
-/// <param name="Cells">In the order in which they run.</param>
-public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
+public sealed class SweepResults
 {
+    // With fewer degrees of freedom, the noise of a size and length is known worse than what it has in common with the others'.
+    private const int NoiseDegreesMin = 4;
+
+    private readonly Dictionary<(string Size, double Ratio), SeedNoise> _noise;
+    private readonly Dictionary<string, BaselineCurve?> _baselines;
+    private readonly Dictionary<CellResult, ArmContrast> _contrasts;
+
+    private SweepResults(Sweep sweep, IReadOnlyList<CellResult> cells)
+    {
+        (Sweep, Cells) = (sweep, cells);
+        Noise = NoiseOf(cells);
+        _noise = cells.GroupBy(Place).ToDictionary(group => group.Key, group => NoiseOf(group) is { DegreesOfFreedom: >= NoiseDegreesMin } own ? own : Noise);
+        _baselines = cells.Select(cell => cell.Cell.Size).Distinct().ToDictionary(
+            size => size, size => BaselineCurve.Of([.. cells.Where(cell => IsBaseline(cell) && cell.Cell.Size == size && cell.IsComparable)], NoiseAt));
+        _contrasts = cells.GroupBy(Place).SelectMany(Contrasts).ToDictionary();
+    }
+
+    /// <summary>Which.</summary>
+    public Sweep Sweep { get; }
+
+    /// <summary>In the order in which they run.</summary>
+    public IReadOnlyList<CellResult> Cells { get; }
+
+    /// <summary>What seeds do to a run, pooled over the bests of all cells.</summary>
+    public SeedNoise Noise { get; }
+
     /// <summary>Everything that follows from the results so far.</summary>
     /// <param name="find">The result of a run; null where it has none yet.</param>
     public static SweepResults Of(Sweep sweep, Func<PlannedRun, RunOutcome?> find) =>
         new(sweep, [.. sweep.Cells.Select(cell => CellResult.Of(cell, sweep.Seeds, find))]);
 
-    // L(R) has three parameters.
-    private const int BaselinePointsMin = 3;
+    /// <summary>What seeds do to a run of a cell, pooled over the bests of its size and length; over all where these have few.</summary>
+    public SeedNoise NoiseAt(CellResult cell) => _noise[Place(cell)];
 
-    /// <summary>The standard deviation of a run over seeds, pooled over the cells. Not a number where no cell has two seeds.</summary>
-    public double NoiseNats
-    {
-        get
-        {
-            CellResult[] repeated = [.. Cells.Where(cell => cell.BestRuns.Count > 1)];
-            return Math.Sqrt(repeated.Sum(cell => cell.Deviation * cell.Deviation * (cell.BestRuns.Count - 1)) / NoiseDegreesOfFreedom);
-        }
-    }
+    /// <summary>The baseline's loss over tokens at a size, fitted to its tuned means; null with fewer than three searched lengths.</summary>
+    public BaselineCurve? Baseline(string size) => _baselines.GetValueOrDefault(size);
 
-    /// <summary>Of <see cref="NoiseNats"/>: the seeds of each cell but the first.</summary>
-    public int NoiseDegreesOfFreedom => Cells.Sum(cell => Math.Max(0, cell.BestRuns.Count - 1));
+    /// <summary>An arm against the baseline at the same size and length; null for the baseline, and while one of both is not searched and repeated to the end.</summary>
+    public ArmContrast? Contrast(CellResult cell) => _contrasts.GetValueOrDefault(cell);
 
     /// <summary>
-    /// By how much the means of two equals differ by chance at most, nineteen times in twenty, in nats: Student's t, for the noise itself is
-    /// known from few seeds only. Not a number where it is not known at all.
+    /// How many times the cell's tokens the tuned baseline needs for its loss; null for the baseline, where its loss over tokens is not known, and
+    /// where a seed of the cell's best diverged: the mean is of those that did not.
     /// </summary>
-    /// <param name="seeds">Of the one.</param>
-    /// <param name="others">Of the other.</param>
-    public double ChanceNats(int seeds, int others) => NoiseDegreesOfFreedom == 0 ? double.NaN
-        : StudentT.InvCDF(0, 1, NoiseDegreesOfFreedom, 0.975) * NoiseNats * Math.Sqrt((1.0 / seeds) + (1.0 / others));
-
-    /// <summary>The baseline's loss over tokens at a size, fitted to its tuned means; null with fewer than three lengths.</summary>
-    public Speedup? Baseline(string size)
-    {
-        (double Ratio, double Loss)[] points =
-            [.. Cells.Where(cell => IsBaseline(cell) && cell.Cell.Size == size && double.IsFinite(cell.Mean)).Select(cell => (cell.Cell.Ratio, cell.Mean))];
-        return points.Length >= BaselinePointsMin ? Speedup.Over(points) : null;
-    }
-
-    /// <summary>How many times the cell's tokens the tuned baseline needs for its loss; null where its loss over tokens is not known.</summary>
-    public double? SpeedupInTokens(CellResult cell) =>
-        double.IsFinite(cell.Mean) ? Baseline(cell.Cell.Size)?.At(cell.Cell.Ratio, cell.Mean) : null;
+    public SpeedupEstimate? SpeedupInTokens(CellResult cell) => cell.IsComparable && !IsBaseline(cell) ? Baseline(cell.Cell.Size)?.At(cell, NoiseAt(cell)) : null;
 
     /// <summary>
     /// The same in time, by the time of a step (<see cref="StepTime"/>) where both are equally long, else at the nearest length. It is
@@ -68,7 +70,7 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
         }
 
         double processor = baseline.CpuSecondsAToken / cell.CpuSecondsAToken;
-        return tokens * (double.IsFinite(processor) ? processor : baseline.SecondsAToken / cell.SecondsAToken);
+        return tokens.Times * (double.IsFinite(processor) ? processor : baseline.SecondsAToken / cell.SecondsAToken);
     }
 
     /// <summary>Which settings of an arm one value does for in all of its searched cells; empty with fewer than two of these, or with ranges.</summary>
@@ -111,8 +113,33 @@ public sealed record SweepResults(Sweep Sweep, IReadOnlyList<CellResult> Cells)
         return csv.ToString();
     }
 
+    private static (string, double) Place(CellResult cell) => (cell.Cell.Size, cell.Cell.Ratio);
+
+    private static SeedNoise NoiseOf(IEnumerable<CellResult> cells) => SeedNoise.Of(cells.Select(cell => cell.BestLosses));
+
     private bool IsBaseline(CellResult cell) => cell.Cell.Arm == Sweep.Baseline;
+
+    // Of one size and length.
+    private IEnumerable<KeyValuePair<CellResult, ArmContrast>> Contrasts(IEnumerable<CellResult> cells)
+    {
+        CellResult[] ended = [.. cells.Where(cell => cell.Missing == 0 && double.IsFinite(cell.Mean))];
+        if (ended.FirstOrDefault(IsBaseline) is not { } baseline || NoiseAt(baseline) is not { IsKnown: true } noise)
+        {
+            return [];
+        }
+
+        (CellResult Cell, TTest Test)[] tests =
+            [.. ended.Where(cell => cell != baseline).Select(cell => (cell, noise.Test(cell.Mean - baseline.Mean, cell.BestRuns.Count, baseline.BestRuns.Count)))];
+        return tests.Zip(TTest.Holm([.. tests.Select(test => test.Test.PValue)]), (test, pValue) => KeyValuePair.Create(
+            test.Cell, new ArmContrast(test.Test, pValue, ComparisonResults.Judge(test.Test.Difference, pValue, noise, test.Cell.DivergedSeeds, baseline.DivergedSeeds))));
+    }
 }
+
+/// <summary>An arm against the baseline, each at its best, by the noise of all arms of that size and length.</summary>
+/// <param name="Test">The arm's mean loss less the baseline's, in nats.</param>
+/// <param name="PValue">Two-sided, Holm's correction for the number of arms of that size and length included.</param>
+/// <param name="Verdict">By the rule of <see cref="ComparisonResults"/>.</param>
+public sealed record ArmContrast(TTest Test, double PValue, Verdict Verdict);
 
 /// <summary>A run of a sweep.</summary>
 /// <param name="Point">The configuration.</param>
@@ -150,6 +177,28 @@ public sealed record CellResult(Cell Cell, SearchState Search, IReadOnlyList<Swe
     public IReadOnlyList<SweepRun> BestRuns { get; } =
         [.. Runs.Where(run => Search.Best is { } best && run.Point == best && run.Loss is { } loss && double.IsFinite(loss))];
 
+    /// <summary>Their final losses.</summary>
+    public IReadOnlyList<double> BestLosses => [.. BestRuns.Select(run => run.Loss!.Value)];
+
+    /// <summary>With how many seeds the best configuration diverged.</summary>
+    public int DivergedSeeds => Runs.Count(run => run.Point == Search.Best && run.Outcome?.Status == RunStatus.Diverged);
+
+    /// <summary>Whether its mean can stand for it: everything wanted has run, and no seed of the best diverged.</summary>
+    public bool IsComparable => Missing == 0 && DivergedSeeds == 0 && double.IsFinite(Mean);
+
+    /// <summary>Settings whose best value is the lowest or the highest of three or more numbers: beyond it may be a better one.</summary>
+    public IReadOnlyList<string> AtEdge => Search.Best is not { } best || Search.Missing.Count > 0 ? [] :
+    [
+        .. from axis in Cell.Grid.Axes.Index()
+           where !axis.Item.IsRange && axis.Item.Values.Count > 2
+           let numbers = axis.Item.Values.Select(value => double.TryParse(value, CultureInfo.InvariantCulture, out double number) ? number : double.NaN).ToArray()
+           where numbers.All(double.IsFinite) && (numbers[best[axis.Index]] == numbers.Min() || numbers[best[axis.Index]] == numbers.Max())
+           select axis.Item.Key,
+    ];
+
+    /// <summary>How far its search is, for people.</summary>
+    public string Progress => Missing > 0 ? $"{Missing:N0} to come" : !Search.IsOptimum ? "no optimum" : AtEdge.Count > 0 ? $"at the edge of {string.Join(", ", AtEdge.Select(key => key[(key.LastIndexOf('.') + 1)..]))}" : "yes";
+
     /// <summary>How many runs diverged: results, but in no mean.</summary>
     public int Diverged => Runs.Count(run => run.Outcome?.Status == RunStatus.Diverged);
 
@@ -157,17 +206,19 @@ public sealed record CellResult(Cell Cell, SearchState Search, IReadOnlyList<Swe
     public int Missing => Runs.Count(run => run.Loss is null);
 
     /// <summary>The mean final loss of the best configuration over its seeds.</summary>
-    public double Mean => BestRuns.Count > 0 ? BestRuns.Average(run => run.Loss!.Value) : double.NaN;
+    public double Mean => BestRuns.Count > 0 ? BestLosses.Average() : double.NaN;
 
     /// <summary>The standard deviation of a run over seeds; not a number with fewer than two.</summary>
-    public double Deviation => BestRuns.Count > 1 ? Math.Sqrt(TTest.Variance([.. BestRuns.Select(run => run.Loss!.Value)])) : double.NaN;
+    public double Deviation => BestRuns.Count > 1 ? Math.Sqrt(TTest.Variance(BestLosses)) : double.NaN;
 
-    /// <summary>The least seconds that a training token takes the best configuration: what disturbs a run only ever makes it slower.</summary>
-    public double SecondsAToken => Least(outcome => outcome.StepSeconds);
+    /// <summary>The seconds that a training token takes the best configuration, the median of its seeds.</summary>
+    public double SecondsAToken => Median(outcome => outcome.StepSeconds * outcome.Steps / outcome.Tokens);
 
     /// <summary>The same in processor seconds, of all threads; not a number where a run has none on record.</summary>
-    public double CpuSecondsAToken => Least(outcome => outcome.CpuSeconds);
+    public double CpuSecondsAToken => Median(outcome => outcome.CpuSeconds * outcome.Steps / outcome.Tokens);
 
-    private double Least(Func<RunOutcome, double> step) =>
-        BestRuns.Select(run => step(run.Outcome!) * run.Outcome!.Steps / run.Outcome.Tokens).DefaultIfEmpty(double.NaN).Min();
+    /// <summary>The seconds of a step, of processor time where that is on record; not a number where neither is.</summary>
+    public double StepSeconds => Median(outcome => outcome.CpuSeconds) is var processor && double.IsFinite(processor) ? processor : Median(outcome => outcome.StepSeconds);
+
+    private double Median(Func<RunOutcome, double> value) => BestRuns.Count > 0 ? BestRuns.Select(run => value(run.Outcome!)).Median() : double.NaN;
 }

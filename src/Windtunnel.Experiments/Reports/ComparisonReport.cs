@@ -50,7 +50,7 @@ internal static class ComparisonReport
     {
         yield return new KeyFigures(
         [
-            new KeyFigure("noise floor", double.IsFinite(results.NoiseFloor) ? $"{results.NoiseFloor:F4} nats" : "not known", "by which two runs differ that differ in the seed alone"),
+            new KeyFigure("noise floor", double.IsFinite(results.Noise.Floor) ? $"{results.Noise.Floor:F4} nats" : "not known", "by which two runs differ that differ in the seed alone"),
             new KeyFigure("significance", $"{ComparisonResults.Significance}", "Holm's correction for several variants included"),
             new KeyFigure("runs ended", $"{results.Contrasts.Select(contrast => contrast.Sample).Append(results.Baseline).Sum(sample => sample.Runs.Count - sample.Missing):N0}",
                 $"of {results.Contrasts.Select(contrast => contrast.Sample).Append(results.Baseline).Sum(sample => sample.Runs.Count):N0}"),
@@ -92,7 +92,7 @@ internal static class ComparisonReport
         return
         [
             new ReportFigure(
-                "differences", BarFigure.Draw($"Final loss over that of {results.Baseline.Name}", new Axis("difference", "nats/token"), bars, noise: results.NoiseFloor),
+                "differences", BarFigure.Draw($"Final loss over that of {results.Baseline.Name}", new Axis("difference", "nats/token"), bars, noise: results.Noise.Floor),
                 "Left is better. Whiskers are 95 % intervals; differences within the shaded noise floor are not called."),
         ];
     }

@@ -1,3 +1,4 @@
+using Windtunnel.Experiments.Statistics;
 using Windtunnel.Experiments.Tuning;
 using Windtunnel.Laws;
 using Windtunnel.Laws.Figures;
@@ -9,7 +10,7 @@ namespace Windtunnel.Experiments.Reports;
 /// <summary>A report of a sweep: the best of each cell, what each setting does there, and how its arms compare.</summary>
 internal static class SweepReport
 {
-    private const int MostSlices = 24;
+    private const int MostSlices = 60;
 
     public static Report Of(Sweep sweep, ExperimentFolder folder, RunStore store)
     {
@@ -36,7 +37,7 @@ internal static class SweepReport
     [
         new KeyFigure("runs ended", $"{outcomes.Length:N0}", missing > 0 ? $"{missing:N0} to come" : "all that the search asked for"),
         new KeyFigure("diverged", $"{outcomes.Count(run => run.Status == RunStatus.Diverged):N0}", "results, but in no mean"),
-        new KeyFigure("noise", double.IsFinite(results.NoiseNats) ? $"{results.NoiseNats:F4} nats" : "not known", double.IsFinite(results.NoiseNats) ? "standard deviation over seeds, pooled" : "no best has run with two seeds"),
+        new KeyFigure("noise", results.Noise.IsKnown ? $"{results.Noise.Nats:F4} nats" : "not known", results.Noise.IsKnown ? "standard deviation over seeds, pooled" : "no best has run with two seeds"),
         new KeyFigure("compute", Quantity.Flops(outcomes.Sum(run => run.Flops)), $"{Quantity.Time(outcomes.Sum(run => run.WallSeconds))} of training"),
     ]);
 
@@ -47,23 +48,38 @@ internal static class SweepReport
             yield break;
         }
 
-        bool hasSpeedups = begun.Any(cell => results.SpeedupInTokens(cell) is not null);
+        bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1;
         double lowest = begun.Select(cell => cell.Mean).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Min();
         yield return new ReportTable(
             $"The best of each cell. Losses that differ by no more than {results.Sweep.Search.Tolerance:r} nats count as equal in the search.",
             [
-                "<cell", "runs", "diverged", "<searched", "loss (nats/token)", "deviation (nats)", "seeds", .. hasSpeedups ? ["speedup in tokens", "in time"] : Array.Empty<string>(),
+                "<cell", "runs", "diverged", "<searched", "loss (nats/token)", "deviation (nats)", "seeds",
+                .. hasArms ? [$"less {results.Sweep.Baseline} (nats)", "<verdict", "speedup in tokens", "95 % from", "to", "speedup in time"] : Array.Empty<string>(),
                 "step (ms)", "<best settings",
             ],
             [
                 .. begun.Select(cell => new ReportRow(
                 [
                     cell.Cell.ToString(), $"{cell.Runs.Count(run => run.Loss is not null):N0}", $"{cell.Diverged:N0}",
-                    cell.Missing > 0 ? $"{cell.Missing:N0} to come" : cell.Search.IsOptimum ? "to its end" : "without an optimum", RunSections.Loss(cell.Mean), RunSections.Loss(cell.Deviation),
-                    $"{cell.BestRuns.Count}", .. hasSpeedups ? [Times(results.SpeedupInTokens(cell)), Times(results.SpeedupInTime(cell))] : Array.Empty<string?>(),
-                    cell.BestRuns.Count > 0 && double.IsFinite(cell.BestRuns[0].Outcome!.StepSeconds) ? $"{1e3 * cell.BestRuns[0].Outcome!.StepSeconds:F1}" : null, Describe(cell),
+                    cell.Progress, RunSections.Loss(cell.Mean), RunSections.Loss(cell.Deviation),
+                    $"{cell.BestRuns.Count}", .. hasArms ? Against(results, cell) : Array.Empty<string?>(),
+                    double.IsFinite(cell.StepSeconds) ? $"{1e3 * cell.StepSeconds:F1}" : null, Describe(cell),
                 ], Strong: begun.Length > 1 && cell.Mean == lowest)),
             ]);
+    }
+
+    private static string?[] Against(SweepResults results, CellResult cell)
+    {
+        ArmContrast? contrast = results.Contrast(cell);
+        SpeedupEstimate? speedup = results.SpeedupInTokens(cell);
+        return
+        [
+            contrast is null ? null : $"{contrast.Test.Difference:+0.0000;-0.0000;0.0000}",
+            cell.Cell.Arm == results.Sweep.Baseline ? "baseline" : cell.DivergedSeeds > 0 ? "diverges" : contrast is null ? null : $"{contrast.Verdict.Word()} (p {contrast.PValue:G2})",
+            speedup is null ? null : Times(speedup.Times) + (speedup.IsExtrapolated ? "*" : ""),
+            speedup?.Range is { } range ? Times(range.Low) : null, speedup?.Range is { } limits ? Times(limits.High) : null,
+            results.SpeedupInTime(cell) is { } time ? Times(time) : null,
+        ];
     }
 
     private static IEnumerable<ReportBlock> Unfinished(SweepResults results)
@@ -83,13 +99,14 @@ internal static class SweepReport
                 continue;
             }
 
+            SeedNoise noise = results.NoiseAt(baseline);
             string where = $"{cells.Key.Size} {cells.Key.Ratio:0.###}x".Trim();
             Bar[] bars =
             [
                 .. cells.Where(cell => cell != baseline).OrderBy(cell => double.IsFinite(cell.Mean) ? cell.Mean : double.PositiveInfinity).Select(cell =>
                 {
                     double difference = cell.Mean - baseline.Mean;
-                    double reach = results.ChanceNats(cell.BestRuns.Count, baseline.BestRuns.Count);
+                    double reach = noise.Chance(cell.BestRuns.Count, baseline.BestRuns.Count);
                     return new Bar(cell.Cell.Arm, difference, difference - reach, difference + reach, double.IsFinite(difference) ? "" : "no loss");
                 }),
             ];
@@ -97,23 +114,26 @@ internal static class SweepReport
                 $"arms-{where}",
                 BarFigure.Draw(
                     $"Final loss over that of {baseline.Cell.Arm}, {where}", new Axis("difference", "nats/token"), bars,
-                    noise: results.ChanceNats(baseline.BestRuns.Count, baseline.BestRuns.Count)),
-                "Left is better. " + (results.NoiseDegreesOfFreedom > 0
-                    ? $"Whiskers are what seeds explain, nineteen times in twenty (Student's t, {Quantity.Of(results.NoiseDegreesOfFreedom, "degree")} of freedom); shaded, the same for two equals. "
+                    noise: noise.Chance(baseline.BestRuns.Count, baseline.BestRuns.Count)),
+                "Left is better. " + (noise.IsKnown
+                    ? $"Whiskers are what seeds explain, nineteen times in twenty (Student's t, {Quantity.Of(noise.DegreesOfFreedom, "degree")} of freedom); shaded, the same for two equals. "
                         + "The seed that the best was chosen by is among those averaged, which flatters arms with more to choose from."
                     : "Without a second seed, what chance explains is not known."));
         }
 
         Bar[] speedups = [.. from cell in begun
-                             where cell.Cell.Arm != results.Sweep.Baseline
-                             let times = results.SpeedupInTokens(cell)
-                             where times is { } known && double.IsFinite(known)
-                             select new Bar(cell.Cell.ToString(), times.Value)];
+                             let speedup = results.SpeedupInTokens(cell)
+                             where speedup is not null
+                             select new Bar(
+                                 cell.Cell + (speedup.IsExtrapolated ? "*" : ""), double.IsFinite(speedup.Times) ? speedup.Times : double.NaN,
+                                 speedup.Range?.Low ?? double.NaN, speedup.Range is { High: var high } && double.IsFinite(high) ? high : double.NaN,
+                                 double.IsFinite(speedup.Times) ? "" : "no limit")];
         if (speedups.Length > 0)
         {
             yield return new ReportFigure(
                 "speedups", BarFigure.Draw($"Speedup over {results.Sweep.Baseline}", new Axis("tokens of the baseline for the same loss"), speedups, origin: 1),
-                "How many times as many tokens the tuned baseline needs for the same loss, by the law through its own losses.");
+                "How many times as many tokens the tuned baseline needs for the same loss, by the law L(R) = alpha R^-B + beta through its own losses. "
+                    + "Whiskers hold it nineteen times in twenty, for what seeds make uncertain of both. * beyond the lengths that the law is fitted to.");
         }
     }
 
@@ -158,7 +178,7 @@ internal static class SweepReport
         ];
     }
 
-    private static string? Times(double? ratio) => ratio is { } times && double.IsFinite(times) ? $"{times:F2}×" : null;
+    private static string? Times(double? ratio) => ratio is { } times ? double.IsFinite(times) ? $"{times:F2}×" : "no limit" : null;
 
     private static string Describe(CellResult cell) => cell.Search.Best is { } best ? cell.Cell.Grid.Describe(best) : "";
 }

@@ -5,13 +5,14 @@ namespace Windtunnel.Experiments.Tuning;
 /// <summary>The coordinate descent of <see cref="CoordinateDescent"/>.</summary>
 /// <param name="Tolerance">Losses that differ by no more count as equal, in nats.</param>
 /// <param name="RunsMax">The most runs of a cell, without the repeated ones.</param>
-public sealed record DescentOptions(double Tolerance = 3e-3, int RunsMax = 1000) : SearchOptions(Tolerance)
+/// <param name="Reach">How many values away on its axis a neighbour may be; any value when null, as in the study.</param>
+public sealed record DescentOptions(double Tolerance = 3e-3, int RunsMax = 1000, int? Reach = null) : SearchOptions(Tolerance)
 {
     /// <inheritdoc/>
     public override bool NeedsStart => true;
 
     /// <inheritdoc/>
-    public override Search Build(Grid grid, GridPoint start) => new CoordinateDescent(grid, start, Tolerance, RunsMax);
+    public override Search Build(Grid grid, GridPoint start) => new CoordinateDescent(grid, start, Tolerance, RunsMax, Reach);
 
     internal override void Validate()
     {
@@ -19,6 +20,11 @@ public sealed record DescentOptions(double Tolerance = 3e-3, int RunsMax = 1000)
         if (RunsMax < 1)
         {
             throw new ValidationException($"search.runsMax: {RunsMax} must be at least 1");
+        }
+
+        if (Reach < 1)
+        {
+            throw new ValidationException($"search.reach: {Reach} must be at least 1, or null for any value of the axis");
         }
     }
 }
@@ -32,7 +38,8 @@ public sealed record DescentOptions(double Tolerance = 3e-3, int RunsMax = 1000)
 /// <param name="start">The first baseline.</param>
 /// <param name="tolerance">Losses that differ by no more count as equal, in nats; the study's launcher has 3e-3.</param>
 /// <param name="runsMax">Stop after so many configurations.</param>
-public sealed class CoordinateDescent(Grid grid, GridPoint start, double tolerance = 3e-3, int runsMax = int.MaxValue) : Search(grid, tolerance)
+/// <param name="reach">How many values away on its axis a neighbour may be; any value when null, as in the study.</param>
+public sealed class CoordinateDescent(Grid grid, GridPoint start, double tolerance = 3e-3, int runsMax = int.MaxValue, int? reach = null) : Search(grid, tolerance)
 {
     /// <summary>The baseline moves from the best configuration to another as good if that saves so many runs, as the study's launcher does.</summary>
     public const int MoveSavesMin = 10;
@@ -46,7 +53,7 @@ public sealed class CoordinateDescent(Grid grid, GridPoint start, double toleran
         }
 
         GridPoint[] best = ApproximatelyBest(losses), good = best.Length > 0 ? best : [start];
-        GridPoint[][] missing = [.. good.Select(point => Grid.Neighbours(point).Where(neighbour => !losses.ContainsKey(neighbour)).ToArray())];
+        GridPoint[][] missing = [.. good.Select(point => Grid.Neighbours(point, reach).Where(neighbour => !losses.ContainsKey(neighbour)).ToArray())];
 
         // The best of those that lack the fewest.
         int nearest = Enumerable.Range(0, good.Length).MinBy(i => missing[i].Length);

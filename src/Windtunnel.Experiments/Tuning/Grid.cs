@@ -81,10 +81,11 @@ public sealed class Grid
     }
 
     /// <summary>The configurations that differ from a point in one setting, in the order of axes and of their values.</summary>
-    public IEnumerable<GridPoint> Neighbours(GridPoint point) =>
+    /// <param name="reach">By how many values at most; by any number when null.</param>
+    public IEnumerable<GridPoint> Neighbours(GridPoint point, int? reach = null) =>
         from axis in Enumerable.Range(0, Axes.Count)
         from value in Enumerable.Range(0, Axes[axis].Values.Count)
-        where value != point[axis]
+        where value != point[axis] && !(Math.Abs(value - point[axis]) > reach)
         let neighbour = point.With(axis, value)
         where Contains(neighbour)
         select neighbour;

@@ -74,9 +74,9 @@ public sealed class ComparisonTests : IDisposable
 
         // As certain, but another seed makes as much.
         Assert.True(slight.PValue < 0.01);
-        Assert.True(slight.Test!.Difference < results.NoiseFloor);
+        Assert.True(slight.Test!.Difference < results.Noise.Floor);
         Assert.Equal((Verdict.NoDifference, null), (slight.Verdict, slight.SeedsWanted));
-        Assert.Equal(Math.Sqrt(2) * results.Deviation, results.NoiseFloor);
+        Assert.Equal(Math.Sqrt(2) * results.Noise.Nats, results.Noise.Floor);
     }
 
     [Fact]
@@ -131,7 +131,7 @@ public sealed class ComparisonTests : IDisposable
         ComparisonResults results = Load(Schedules).Judge(run => run.Config.Seed == 1 ? Outcome(run.Config, 3) : null);
 
         Assert.All(results.Contrasts, contrast => Assert.Equal((Verdict.Unknown, (int?)null, 3), (contrast.Verdict, contrast.SeedsWanted, contrast.Sample.Missing)));
-        Assert.True(double.IsNaN(results.NoiseFloor));
+        Assert.True(double.IsNaN(results.Noise.Floor));
     }
 
     [Theory]

@@ -119,7 +119,7 @@ public sealed class ExperimentReportTests : IDisposable
             slices.Panels[0].Marks.OfType<PointMark>().First().Points.Select(point => point.Y).Order());
         ReportFigure arms = report.Figures.Single(figure => figure.FileName.StartsWith("arms-", StringComparison.Ordinal)).Figure;
         DataPoint bar = arms.Figure.Panels[0].Marks.OfType<BarMark>().Single().Points[0];
-        Assert.Equal(bar.X - results.ChanceNats(2, 2), bar.Low);
+        Assert.Equal(bar.X - results.Noise.Chance(2, 2), bar.Low);
         Assert.Contains("(Student's t, 2 degrees of freedom)", arms.Caption);
         Assert.Contains("The seed that the best was chosen by is among those averaged", arms.Caption);
         Assert.DoesNotContain(page.Descendants(), element => element.Name.LocalName == "img");

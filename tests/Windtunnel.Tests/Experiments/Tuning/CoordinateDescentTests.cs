@@ -163,6 +163,18 @@ public sealed class CoordinateDescentTests
     }
 
     [Fact]
+    public void With_a_reach_of_one_walks_along_the_axis_and_stops_when_the_best_has_both_its_neighbours()
+    {
+        CoordinateDescent descent = new(GridOf(9, 3), new GridPoint(2, 1), 0, reach: 1);
+        (Descent end, IReadOnlyDictionary<GridPoint, double> losses) = Run(descent, point => Math.Abs(point[0] - 4) + Math.Abs(point[1] - 1));
+
+        Assert.Equal([new GridPoint(1, 1), new GridPoint(3, 1), new GridPoint(2, 0), new GridPoint(2, 2)], descent.At(new Dictionary<GridPoint, double> { [new(2, 1)] = 2 }).Missing);
+        Assert.True(end.IsOptimum);
+        Assert.Equal(new GridPoint(4, 1), end.Best);
+        Assert.Equal([1, 2, 3, 4, 5], losses.Keys.Where(point => point[1] == 1).Select(point => point[0]).Order());
+    }
+
+    [Fact]
     public void Points_that_are_no_configurations_are_not_missing()
     {
         Grid grid = new([new Axis("warmup", ["1", "2", "3"]), new Axis("rate", ["a", "b"])], point => point[0] < 2);
