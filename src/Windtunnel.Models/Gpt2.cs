@@ -127,6 +127,11 @@ public sealed record Gpt2Options(
         CheckGiven(
             (Layers, "layers"), (Width, "width"), (Heads, "heads"), (FeedForward, "feedForward"), (Vocabulary, "vocabulary"), (Context, "context"));
         Require(Epsilon is > 0 and < 1, "epsilon", Epsilon, "positive and below 1");
+        if (!Tied)
+        {
+            throw new ValidationException("model.tied: must be true, for GPT-2's output projection is the token embedding; llama may have one of its own");
+        }
+
         ModelSize size = ModelSize.Parse(Size, "gpt2").Shaped(Layers, Width, Heads, feedForwardPerWidth: 4, matricesInFeedForward: 2, vectorsPerWidth: 13);
         Gpt2Options resolved = this with
         {

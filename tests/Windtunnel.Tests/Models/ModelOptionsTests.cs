@@ -164,6 +164,7 @@ public sealed class ModelOptionsTests
         { new MiniCpmOptions(ScaleEmbedding: 0), "model.scaleEmbedding" },
         { new MiniCpmOptions(ScaleDepth: -1.4), "model.scaleDepth" },
         { new MiniCpmOptions(InitializerRange: 0), "model.initializerRange" },
+        { new Gpt2Options { Tied = false }, "model.tied" },
     };
 
     [Theory]
