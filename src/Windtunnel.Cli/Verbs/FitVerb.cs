@@ -35,6 +35,7 @@ internal static class FitVerb
             Verb fit = new("fit", "fit a law to a table of runs or to loss curves, with intervals and warnings", """
                 windtunnel fit chinchilla runs.csv --n params --d tokens --loss val_loss
                 windtunnel fit over-training runs.csv --group dataset --where "tokens>1e9"
+                windtunnel fit chinchilla runs.csv --objective huber --objective.delta 1e-4
                 windtunnel fit chinchilla runs --n params_non_embedding --back-test 1
                 windtunnel fit annealing --curves stable.csv,short.csv,long.csv --warmup 300 --scan-lambda
                 windtunnel fit annealing 25m.csv 100m.csv --size=true --params 25e6,100e6 --loss val_loss

@@ -9,7 +9,7 @@ namespace Windtunnel.Cli.Verbs;
 internal static class ReproduceVerb
 {
     private static readonly Argument<string> s_study = new("study") { Description = string.Join(", ", PublishedStudy.All.Select(study => study.Name)) };
-    private static readonly Option<string> s_data = new("--data") { Description = "the folder with the published tables, or one that holds it", Required = true, HelpName = "DIR" };
+    private static readonly Option<string> s_data = new("--data") { Description = "the folder with the published tables, or one that holds it; docs/published.md lists them", Required = true, HelpName = "DIR" };
     private static readonly Option<string?> s_trainSet = new("--train-set") { Description = "of gadre: predict one model trained on C4, RedPajama or RefinedWeb instead", HelpName = "NAME" };
     private static readonly Option<string> s_evalSet = new("--eval-set") { Description = "a loss such as c4_val or paloma_ptb, or the error avg17 or avg46", DefaultValueFactory = _ => "c4_val", HelpName = "NAME" };
     private static readonly Option<string> s_size = new("--size") { Description = "the size of the model, such as 0.411B", DefaultValueFactory = _ => "1.4B", HelpName = "SIZE" };

@@ -28,7 +28,7 @@ internal static class TrainVerb
     {
         get
         {
-            Verb train = new("train", "train a language model; every setting has a default, and --dry-run shows them all", """
+            Verb train = new("train", "train a language model; every setting has a default: --dry-run shows them, docs/settings.md explains them", """
                 windtunnel train
                 windtunnel train configs/runs/tiny.yaml
                 windtunnel train configs/runs/llama-1m-wsd.yaml --optimizer=muon --training.length "20m tokens"

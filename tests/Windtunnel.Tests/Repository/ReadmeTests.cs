@@ -15,20 +15,23 @@ public sealed partial class ReadmeTests
 {
     private const string Tool = "windtunnel ", ToolFromSource = "dotnet run -c Release --project src/Windtunnel.Cli -- ";
 
-    /// <summary>Every command of the tool in a code block or in code within a line.</summary>
+    /// <summary>Every command of the tool in a code block or in code within a line, and in the comments of shipped configs.</summary>
     public static TheoryData<string, string> Commands => new(
-        from document in Documents
-        from command in CodeLines(File.ReadAllText(Path.Combine(Root, document))).Distinct()
+        from document in Documents.Concat(Configs)
+        let text = File.ReadAllText(Path.Combine(Root, document))
+        from command in (document.EndsWith(".md", StringComparison.Ordinal) ? CodeLines(text) : CommentLines(text)).Distinct()
         where command.StartsWith(Tool, StringComparison.Ordinal) || command.StartsWith(ToolFromSource, StringComparison.Ordinal)
         select (document, command));
 
-    private static string Root { get; } = FindRoot();
+    internal static string Root { get; } = FindRoot();
 
     private static IEnumerable<string> Documents =>
     [
         .. Directory.GetFiles(Root, "*.md").Concat(Directory.GetFiles(Path.Combine(Root, "docs"), "*.md", SearchOption.AllDirectories))
             .Select(path => Path.GetRelativePath(Root, path)).Order(StringComparer.Ordinal),
     ];
+
+    private static IEnumerable<string> Configs => Directory.GetFiles(Path.Combine(Root, "configs"), "*.yaml", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(Root, path)).Order(StringComparer.Ordinal);
 
     [Theory]
     [MemberData(nameof(Commands))]
@@ -132,6 +135,9 @@ public sealed partial class ReadmeTests
         Fences().Matches(markdown).SelectMany(block => block.Groups["code"].Value.Split('\n'))
             .Concat(Inline().Matches(Fences().Replace(markdown, "")).Select(code => code.Groups["code"].Value))
             .Select(line => line.Trim());
+
+    // Commands stand five columns into a comment.
+    private static IEnumerable<string> CommentLines(string yaml) => yaml.Split('\n').Where(line => line.StartsWith("#     ", StringComparison.Ordinal)).Select(line => line[1..].Trim());
 
     private static string[] Words(string command) =>
         [.. Word().Matches(command).TakeWhile(word => !word.Value.StartsWith('#')).Select(word => word.Value.Replace("\"", "", StringComparison.Ordinal))];
