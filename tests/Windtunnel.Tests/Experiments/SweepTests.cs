@@ -146,7 +146,24 @@ public sealed class SweepTests : IDisposable
         Cell adamW = sweep.Cells[0];
         Assert.Equal(4 * 3 * 3 * 3 * 4 * 3 * 4 * 4, adamW.Grid.Count);
         Assert.Equal(2_684_354_560, adamW.Tokens, 1_000_000.0);
-        Assert.Equal(5120, adamW.Resolve(adamW.Start).TotalSteps, 2.0);
+        RunConfig start = adamW.Resolve(adamW.Start);
+        Assert.Equal(5120, start.TotalSteps, 2.0);
+
+        // Its embeddings are not tied.
+        Assert.Equal(265.6e6, (start.Model with { Vocabulary = 128_256 }).Count().Total, 0.2e6);
+    }
+
+    [Fact]
+    public void The_study_s_second_phase_tunes_what_is_not_stable_at_larger_sizes()
+    {
+        Sweep sweep = Shipped("study-phase-2.yaml");
+
+        Assert.Equal(10 * 6, sweep.Cells.Count);
+        Assert.Equal(
+            [("optimizer.learningRate", "0.004 0.008"), ("training.batchSize", "128 256")],
+            sweep.Cells.First(cell => cell.Arm == "muon").Grid.Axes.Select(axis => (axis.Key, string.Join(' ', axis.Values))));
+        Assert.All(sweep.Cells, cell => Assert.False(cell.Resolve(cell.Start).Model.Tied));
+        Assert.Equal([2, 4, 8], sweep.Cells.Select(cell => cell.Ratio).Distinct().Order());
     }
 
     [Fact]
