@@ -48,19 +48,19 @@ internal static class SweepReport
             yield break;
         }
 
-        bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1;
+        bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1, hasDiverged = begun.Any(cell => cell.Diverged > 0);
         double lowest = begun.Select(cell => cell.Mean).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Min();
         yield return new ReportTable(
-            $"The best of each cell. Losses that differ by no more than {results.Sweep.Search.Tolerance:r} nats count as equal in the search.",
+            $"The best of each cell. Losses that differ by no more than {results.Sweep.Search.Tolerance:r} nats count as equal in the search.{(begun.Any(cell => results.SpeedupInTokens(cell) is { IsExtrapolated: true }) ? " * beyond the lengths of the baseline." : "")}",
             [
-                "<cell", "runs", "diverged", "<searched", "loss (nats/token)", "deviation (nats)", "seeds",
-                .. hasArms ? [$"less {results.Sweep.Baseline} (nats)", "<verdict", "speedup in tokens", "95 % from", "to", "speedup in time"] : Array.Empty<string>(),
+                "<cell", "runs", .. hasDiverged ? ["diverged"] : Array.Empty<string>(), "<searched", "loss (nats/token)", "deviation", "seeds",
+                .. hasArms ? [$"less {results.Sweep.Baseline}", "<verdict", "speedup in tokens", "<95 %", "in time"] : Array.Empty<string>(),
                 "step (ms)", "<best settings",
             ],
             [
                 .. begun.Select(cell => new ReportRow(
                 [
-                    cell.Cell.ToString(), $"{cell.Runs.Count(run => run.Loss is not null):N0}", $"{cell.Diverged:N0}",
+                    cell.Cell.ToString(), $"{cell.Runs.Count(run => run.Loss is not null):N0}", .. hasDiverged ? [$"{cell.Diverged:N0}"] : Array.Empty<string>(),
                     cell.Progress, RunSections.Loss(cell.Mean), RunSections.Loss(cell.Deviation),
                     $"{cell.BestRuns.Count}", .. hasArms ? Against(results, cell) : Array.Empty<string?>(),
                     double.IsFinite(cell.StepSeconds) ? $"{1e3 * cell.StepSeconds:F1}" : null, Describe(cell),
@@ -77,7 +77,7 @@ internal static class SweepReport
             contrast is null ? null : $"{contrast.Test.Difference:+0.0000;-0.0000;0.0000}",
             cell.Cell.Arm == results.Sweep.Baseline ? "baseline" : cell.DivergedSeeds > 0 ? "diverges" : contrast is null ? null : $"{contrast.Verdict.Word()} (p {contrast.PValue:G2})",
             speedup is null ? null : Times(speedup.Times) + (speedup.IsExtrapolated ? "*" : ""),
-            speedup?.Range is { } range ? Times(range.Low) : null, speedup?.Range is { } limits ? Times(limits.High) : null,
+            speedup?.Range is { } range ? $"{range.Low:F2} to {(double.IsFinite(range.High) ? $"{range.High:F2}" : "no limit")}" : null,
             results.SpeedupInTime(cell) is { } time ? Times(time) : null,
         ];
     }
