@@ -40,7 +40,7 @@ internal static class TunnelTables
                 + $"{largest / ladder.Flops:0.0} times the whole ladder");
         }
 
-        Console.WriteLine($"headline  {ladder.Headline}");
+        Console.WriteLine($"headline  {ladder.Headline}{string.Concat((ladder.Options.Hold ?? []).Select(held => $", {held.Key} held at {held.Value}"))}");
         Console.WriteLine($"Times are at {Utilisation:P0} of the {Quantity.Flops(peak)}/s measured on one core; N is without embeddings, a batch is sequences x tokens; epochs are those at a run's end, its trunk's included.");
 
         string Time(double flops) => Quantity.Time(flops / peak / Utilisation);

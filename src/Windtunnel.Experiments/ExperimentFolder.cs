@@ -87,7 +87,7 @@ public sealed class ExperimentFolder
         string prediction = TunnelPrediction.Beside(ExperimentPath);
         if (TunnelPrediction.IsSealed(prediction) && Load() is Ladder sealedLadder && options.Build(source) is Ladder ladder && !sealedLadder.IsSame(ladder))
         {
-            throw new ValidationException($"{prediction}: is of other runs than {source} has now; give the changed ladder another name");
+            throw new ValidationException($"{prediction}: is not of what {source} asks now; give the changed ladder another name");
         }
 
         static string TypeOf(ExperimentOptions options) => JsonSerializer.SerializeToNode(options, ConfigFile.JsonOptions)!["type"]!.GetValue<string>();

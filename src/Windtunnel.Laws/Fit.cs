@@ -80,7 +80,7 @@ public sealed record Fit(
             minima.Skip(1).Take(1).Select(next => new LocalMinimum(next.Value, next.Parameters)).FirstOrDefault());
         return new Fit(
             CurrentFormat, law, objective, pins, parameters, derived, quality,
-            [.. warnings ?? [], .. FitWarnings.Of(problem, quality, parameters)], data, samples);
+            [.. warnings ?? [], .. Held(law, pins), .. FitWarnings.Of(problem, quality, parameters)], data, samples);
 
         Interval? IntervalOf(Func<IReadOnlyList<double>, double> function, Func<Interval> profile) => intervals switch
         {
@@ -122,6 +122,9 @@ public sealed record Fit(
             throw new InvalidDataException($"{path}: {e.Message.ReplaceLineEndings(" ")}", e);
         }
     }
+
+    private static IEnumerable<string> Held(Law law, IReadOnlyDictionary<string, double> pins) =>
+        pins.Where(pin => !law.Given.ContainsKey(pin.Key)).Select(pin => FormattableString.Invariant($"{pin.Key} was held at {pin.Value:G4}: intervals are for that value of it"));
 
     // What the law gives, and what the caller holds.
     private static Dictionary<string, double> Pinned(Law law, FitSettings? settings)

@@ -4,6 +4,7 @@ using Windtunnel.Experiments.Reports;
 using Windtunnel.Runs;
 using Windtunnel.Training;
 using Windtunnel.Training.Schedules;
+using Parameter = Windtunnel.Laws.Parameter;
 
 namespace Windtunnel.Experiments.Ladders;
 
@@ -44,11 +45,12 @@ public enum ParameterCount
 /// <param name="Targets">What is predicted before it is trained.</param>
 /// <param name="Count">Which parameters the laws count.</param>
 /// <param name="Headline">The law that the check is about: <c>chinchilla</c>, <c>over-training</c> or <c>annealing</c>; by the ladder's shape when null (<see cref="Ladder.Headline"/>).</param>
+/// <param name="Hold">Parameters of that law, by name, which are not fitted but held at a value: a published exponent, where the ladder is too small to tell it from the irreducible loss.</param>
 public sealed record LadderOptions(
     string Name = "ladder", JsonNode? Run = null, IReadOnlyList<string>? Overrides = null, IReadOnlyList<JsonNode>? Sizes = null,
     IReadOnlyList<double>? Multipliers = null, IReadOnlyList<double>? Tokens = null, IReadOnlyList<ulong>? Seeds = null, LadderSchedule Schedule = LadderSchedule.Branches,
     PowerRule? LearningRate = null, PowerRule? BatchTokens = null, IReadOnlyList<TargetOptions>? Targets = null,
-    ParameterCount Count = ParameterCount.NonEmbedding, string? Headline = null)
+    ParameterCount Count = ParameterCount.NonEmbedding, string? Headline = null, OrderedDictionary<string, double>? Hold = null)
     : ExperimentOptions(Name)
 {
     /// <inheritdoc/>
@@ -120,6 +122,13 @@ public sealed class Ladder : IExperiment
         Headline = options.Headline ?? (hasSchedules ? LadderFits.AnnealingName : DefaultHeadline(Points));
         file.Require(
             !hasSchedules || Headline == LadderFits.AnnealingName, "headline", $"'{Headline}' tells no schedules apart, and a target has one of its own; make it {LadderFits.AnnealingName}");
+        foreach ((string name, double value) in options.Hold ?? [])
+        {
+            IReadOnlyList<Parameter> parameters = LadderFits.Headline(this).Parameters;
+            Parameter? held = parameters.FirstOrDefault(parameter => parameter.Name == name);
+            file.Require(held is not null, "hold", $"'{name}' is no parameter of {Headline}, which has {string.Join(", ", parameters.Select(parameter => parameter.Name))}");
+            file.Require(value >= held!.Lower && value <= held.Upper, "hold", $"{name}: {value} must lie between {held.Lower} and {held.Upper}");
+        }
 
         void RequireRule(PowerRule? rule, string name) => file.Require(
             rule is null || (IsPositive(rule.Coefficient) && double.IsFinite(rule.Exponent)), name, "needs a positive coefficient and an exponent");
@@ -166,7 +175,7 @@ public sealed class Ladder : IExperiment
 
     /// <summary>Whether another file means the same runs and asks the same of them.</summary>
     internal bool IsSame(Ladder other) =>
-        Headline == other.Headline && Options.Count == other.Options.Count && Described().SequenceEqual(other.Described());
+        Headline == other.Headline && Options.Count == other.Options.Count && (Options.Hold ?? []).SequenceEqual(other.Options.Hold ?? []) && Described().SequenceEqual(other.Described());
 
     /// <summary>
     /// The ladder's runs; its targets too once a sealed prediction of them lies beside the ladder's file. Branches come first, the

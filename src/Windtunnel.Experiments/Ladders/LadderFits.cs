@@ -14,15 +14,18 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
     /// <summary>The law of whole curves.</summary>
     public const string AnnealingName = "annealing";
 
-    private static readonly OrderedDictionary<string, Func<Ladder, RunStore, Fit>> s_laws = new()
+    private static readonly OrderedDictionary<string, Func<Ladder, Law>> s_laws = new()
     {
-        ["chinchilla"] = (ladder, store) => Fit.Of(new ChinchillaLaw(), Points(ladder, store)),
-        ["over-training"] = (ladder, store) => Fit.Of(new OverTrainingLaw(), Points(ladder, store)),
-        [AnnealingName] = (ladder, store) => Annealing(Curves(ladder, store), ladder),
+        ["chinchilla"] = _ => new ChinchillaLaw(),
+        ["over-training"] = _ => new OverTrainingLaw(),
+        [AnnealingName] = ladder => new AnnealingLaw(Size: ladder.Runs.DistinctBy(run => run.Counts.NonEmbedding).Count() > 1),
     };
 
     /// <summary>The names of the laws that are fitted to a ladder.</summary>
     public static IEnumerable<string> Laws => s_laws.Keys;
+
+    /// <summary>The law that the check is about.</summary>
+    public static Law Headline(Ladder ladder) => s_laws[ladder.Headline](ladder);
 
     /// <summary>Fits every law that the ladder is enough for.</summary>
     /// <exception cref="ValidationException">It is not enough for the headline.</exception>
@@ -34,7 +37,7 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
         {
             try
             {
-                fits.Add(law, s_laws[law](ladder, store));
+                fits.Add(law, Of(s_laws[law](ladder), law == ladder.Headline ? ladder.Options.Hold : null, ladder, store));
             }
             catch (ValidationException error) when (law != ladder.Headline)
             {
@@ -96,10 +99,17 @@ public sealed record LadderFits(OrderedDictionary<string, Fit> ById, IReadOnlyLi
         return curves;
     }
 
-    private static Fit Annealing(IReadOnlyList<LossCurve> curves, Ladder ladder)
+    private static Fit Of(Law law, IReadOnlyDictionary<string, double>? hold, Ladder ladder, RunStore store)
     {
-        AnnealingLaw law = LambdaScan.Of(new AnnealingLaw(Size: ladder.Runs.DistinctBy(run => run.Counts.NonEmbedding).Count() > 1), curves).Law;
-        return CurveFit.Of(law, curves, ladder.Name, new FitSettings(Intervals: IntervalMethod.Bootstrap, Replicates: CurveFit.Replicates)).Fit;
+        if (law is PointLaw points)
+        {
+            return Fit.Of(points, Points(ladder, store), new FitSettings(PinnedValues: hold));
+        }
+
+        IReadOnlyList<LossCurve> curves = Curves(ladder, store);
+        return CurveFit.Of(
+            LambdaScan.Of((AnnealingLaw)law, curves).Law, curves, ladder.Name,
+            new FitSettings(PinnedValues: hold, Intervals: IntervalMethod.Bootstrap, Replicates: CurveFit.Replicates)).Fit;
     }
 
     private static RunOutcome OutcomeOf(LadderRun run, RunStore store) =>

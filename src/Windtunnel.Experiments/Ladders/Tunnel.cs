@@ -80,7 +80,7 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
         if (!prediction.Runs.SequenceEqual(IdsOf(Ladder.Points)) || !prediction.Targets.Select(target => target.Id).SequenceEqual(IdsOf(Ladder.Targets))
             || prediction.Headline != Ladder.Headline || prediction.Count != Ladder.Options.Count)
         {
-            throw new ValidationException($"{PredictionPath}: is of other runs than the ladder {Ladder.Name} has now; give the changed ladder another name");
+            throw Changed();
         }
 
         Dictionary<string, Fit> fits = [];
@@ -95,6 +95,13 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
             fits.Add(fit.Law, Fit.Load(path));
         }
 
+        // What is held is in the fit alone.
+        Law law = LadderFits.Headline(Ladder);
+        if (!fits[Ladder.Headline].Pins.Where(pin => !law.Given.ContainsKey(pin.Key)).OrderBy(pin => pin.Key, StringComparer.Ordinal).SequenceEqual((Ladder.Options.Hold ?? []).OrderBy(pin => pin.Key, StringComparer.Ordinal)))
+        {
+            throw Changed();
+        }
+
         TunnelCheck? check = File.Exists(CheckPath) ? TunnelCheck.Load(CheckPath) : null;
         if (check is not null && check.PredictionSha256 != hash)
         {
@@ -106,6 +113,8 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
         return new VerifiedPrediction(prediction, hash, fits, check, [.. recorded[true]], [.. recorded[false]]);
 
         string RecordOf(PredictedTarget target) => Path.Combine(store.Places.Runs, target.Id, "run.json");
+
+        ValidationException Changed() => new($"{PredictionPath}: is not of what the ladder {Ladder.Name} asks now; give the changed ladder another name");
     }
 
     /// <summary>What has come of every run so far, beside what the headline says of it once the prediction is sealed.</summary>

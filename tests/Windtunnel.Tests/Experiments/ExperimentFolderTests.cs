@@ -48,7 +48,7 @@ public sealed class ExperimentFolderTests : IDisposable
         string before = File.ReadAllText(folder.ExperimentPath);
         File.WriteAllText(Path.Combine(folder.Path, "prediction.json.sha256"), new string('a', 64));
 
-        foreach (string changed in (string[])[Ladder + "\nseeds: [2]", Ladder + "\ncount: all", Ladder.Replace("100k", "110k", StringComparison.Ordinal), Ladder.Replace("[5, 10]", "[5, 11]", StringComparison.Ordinal)])
+        foreach (string changed in (string[])[Ladder + "\nseeds: [2]", Ladder + "\ncount: all", Ladder + "\nhold: {E: 1}", Ladder.Replace("100k", "110k", StringComparison.Ordinal), Ladder.Replace("[5, 10]", "[5, 11]", StringComparison.Ordinal)])
         {
             Assert.Contains("give the changed ladder another name", Assert.Throws<ValidationException>(() => Create(changed)).Message, StringComparison.Ordinal);
             Assert.Equal(before, File.ReadAllText(folder.ExperimentPath));

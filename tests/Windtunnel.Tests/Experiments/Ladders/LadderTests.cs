@@ -188,6 +188,8 @@ public sealed class LadderTests : IDisposable
     [InlineData("name: small", "name: a/b", "name 'a/b'")]
     [InlineData("name: small", "seeds: [1, 1]", "seeds must be different")]
     [InlineData("name: small", "headline: kaplan", "headline 'kaplan' is none of chinchilla")]
+    [InlineData("name: small", "hold: {gamma: 1}", "hold 'gamma' is no parameter of over-training, which has E, ")]
+    [InlineData("name: small", "hold: {eta: -1}", "hold eta: -1 must lie between ")]
     [InlineData("name: small", "learningRate: {coefficient: 0}", "learningRate needs a positive coefficient")]
     [InlineData("multiplier: 80", "multiplier: -1", "target 20k: needs a positive multiplier")]
     [InlineData("multiplier: 80", "multiplier: 80, schedule: cosine", "target 20k: has a schedule of its own and needs a name")]

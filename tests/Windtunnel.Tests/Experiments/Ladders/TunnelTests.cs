@@ -171,8 +171,24 @@ public sealed class TunnelTests : IDisposable
         Assert.Contains(
             "give the changed ladder another name",
             Assert.Throws<ValidationException>(() => Open(Toy.Replace("multiplier: 24", "multiplier: 25", StringComparison.Ordinal)).Run(Train)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "give the changed ladder another name", Assert.Throws<ValidationException>(() => Open(Toy + "\nhold: {eta: 0.2}").Run(Train)).Message, StringComparison.Ordinal);
         File.WriteAllText(At("prediction.json.sha256"), new string('a', 20_000_000));
         Assert.Contains("larger than", Assert.Throws<InvalidDataException>(() => Open().Run(Train)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_parameter_that_is_held_is_held_in_the_headline_s_fit_alone_and_the_prediction_says_so()
+    {
+        TunnelPrediction? said = null;
+        TunnelCheck check = Open(Toy + "\nhold: {eta: 0.2}").Run(Train, (prediction, _) => said = prediction)!;
+
+        Fit fit = Fit.Load(At("fits/over-training.json"));
+        Assert.Equal(("eta", 0.2, true), (fit.Parameters[3].Name, fit.Parameters[3].Value, fit.Parameters[3].Pinned));
+        Assert.DoesNotContain(Fit.Load(At("fits/chinchilla.json")).Parameters, parameter => parameter.Pinned);
+        Assert.Contains("eta was held at 0.2: intervals are for that value of it", said!.Fits[0].Warnings);
+        Assert.Equal(check.PredictionSha256, Open(Toy + "\nhold: {eta: 0.2}").Run(Train)!.PredictionSha256);
+        Assert.Contains("give the changed ladder another name", Assert.Throws<ValidationException>(() => Open().Run(Train)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
