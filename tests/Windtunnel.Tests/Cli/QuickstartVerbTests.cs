@@ -19,7 +19,7 @@ public sealed class QuickstartVerbTests : IDisposable
         string[] words =
         [
             "quickstart", "--run.schedule.warmup=2",
-            "--sizes=[{layers: 1, width: 8, heads: 1, tokens: [2e4, 4e4, 6e4]}, {layers: 1, width: 16, heads: 1, tokens: [2e4, 4e4, 6e4]}]", "--headline=over-training",
+            "--sizes=[{layers: 1, width: 8, heads: 1, tokens: [2e4, 4e4, 6e4]}, {layers: 1, width: 16, heads: 1, tokens: [2e4, 4e4, 6e4]}]", "--headline=over-training", "--hold=null",
             "--targets=[{size: {layers: 1, width: 32, heads: 2}, tokens: 8e4}]", "--run.training.batchSize=4",
             "--runs", _folder.File("runs"), "--data", _folder.File("data"), "--experiments", _folder.File("experiments"),
         ];
