@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Windtunnel.Models;
 using Windtunnel.Runs.Config;
 using Windtunnel.Tensors;
@@ -15,6 +16,18 @@ namespace Windtunnel.Cli.Verbs;
 /// <summary>Says which optimizers there are, what they do to which parameters, and what they keep.</summary>
 internal static class OptimizersVerb
 {
+    // Settings that configs leave out at their defaults too.
+    private static readonly JsonSerializerOptions s_all = new(ConfigFile.JsonOptions)
+    {
+        TypeInfoResolver = ConfigFile.JsonOptions.TypeInfoResolver!.WithAddedModifier(type =>
+        {
+            foreach (JsonPropertyInfo property in type.Properties)
+            {
+                property.ShouldSerialize = (_, _) => true;
+            }
+        }),
+    };
+
     private static readonly Argument<string?> s_name = new("name") { Description = "one optimizer, with its settings and presets", Arity = ArgumentArity.ZeroOrOne };
 
     public static Command Command
@@ -111,7 +124,7 @@ internal static class OptimizersVerb
     private static Dictionary<string, string> Flatten(object options)
     {
         Dictionary<string, string> settings = [];
-        Add("", JsonSerializer.SerializeToNode(options, options.GetType(), ConfigFile.JsonOptions)!.AsObject());
+        Add("", JsonSerializer.SerializeToNode(options, options.GetType(), s_all)!.AsObject());
         return settings;
 
         void Add(string prefix, JsonObject map)

@@ -231,11 +231,11 @@ public abstract class Backend : IDisposable
 
     /// <summary>
     /// blocks [I, J, r, c] = scale times the blocks of a matrix from <paramref name="row"/> and <paramref name="column"/> on: block (i, j) has
-    /// rows row + i r to row + (i + 1) r and columns column + j c to column + (j + 1) c.
+    /// rows row + i r to row + (i + 1) r and columns column + j c to column + (j + 1) c, zero where the last ones reach beyond the matrix.
     /// </summary>
     public abstract void GatherBlocks(Tensor blocks, Tensor matrix, int row, int column, float scale);
 
-    /// <summary>The way back of <see cref="GatherBlocks"/>: matrix = keep matrix + scale blocks, where the blocks are.</summary>
+    /// <summary>The way back of <see cref="GatherBlocks"/>: matrix = keep matrix + scale blocks, where the blocks are within it.</summary>
     public abstract void ScatterBlocks(Tensor matrix, Tensor blocks, int row, int column, float keep, float scale);
 
     /// <summary>order [B, n] = the columns j of a and b [B, m, n] by their scalar products a_j b_j, the largest first.</summary>

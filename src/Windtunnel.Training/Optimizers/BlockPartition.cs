@@ -6,13 +6,14 @@ namespace Windtunnel.Training.Optimizers;
 
 /// <summary>
 /// The matrices of a group of parameters, cut into blocks small enough for a preconditioner on each side. Blocks of one shape
-/// are one batch, whichever parameter they are of. Blocks at the edges keep the size that is left, where the study's code pads
-/// them with zeros; what that changes is in docs/numerics.md.
+/// are one batch, whichever parameter they are of. Blocks at the edges keep the size that is left, or are padded with zeros to the
+/// size of the others; what that changes is in docs/numerics.md.
 /// </summary>
 internal sealed class BlockPartition
 {
     private readonly Backend _backend;
     private readonly List<BlockBatch> _batches = [];
+    private readonly Dictionary<Parameter, long> _elements = [];
 
     /// <summary>Cuts a group. A vector counts as a matrix of one column, stacked matrices as one each.</summary>
     /// <param name="backend">Where the group is.</param>
@@ -20,7 +21,9 @@ internal sealed class BlockPartition
     /// <param name="blockSize">The largest side of a block; 0 for whole matrices.</param>
     /// <param name="mergedDimension">Neighbouring dimensions are merged towards this size; 0 for no merging.</param>
     /// <param name="isFull">Whether a dimension of this size of the parameter gets a full preconditioner; dimensions that don't are not cut.</param>
-    public BlockPartition(Backend backend, ParameterGroup group, int blockSize, int mergedDimension, Func<Parameter, int, bool> isFull)
+    /// <param name="pad">Whether both sides of a block, but for the one column of a vector, are multiples of the block size, with zeros beyond the matrix.</param>
+    public BlockPartition(
+        Backend backend, ParameterGroup group, int blockSize, int mergedDimension, Func<Parameter, int, bool> isFull, bool pad = false)
     {
         _backend = backend;
         foreach (Parameter parameter in group.Parameters)
@@ -33,13 +36,14 @@ internal sealed class BlockPartition
             for (int part = 0; part < parameter.Parts; part++)
             {
                 long offset = parameter.Offset - group.Offset + (part * matrix.Count);
-                foreach ((int row, int gridRows, int blockRows) in Cuts(matrix.Rows, left ? blockSize : 0))
+                foreach ((int row, int gridRows, int blockRows) in Cuts(matrix.Rows, blockSize, left, pad))
                 {
-                    foreach ((int column, int gridColumns, int blockColumns) in Cuts(matrix.Columns, right ? blockSize : 0))
+                    foreach ((int column, int gridColumns, int blockColumns) in Cuts(matrix.Columns, blockSize, right, pad && shape.Length > 1))
                     {
                         BlockBatch batch = Batch(blockRows, blockColumns, left, right);
                         batch.Pieces.Add(new BlockPiece(parameter, offset, matrix, row, column, gridRows, gridColumns, batch.Count));
                         batch.Count += gridRows * gridColumns;
+                        _elements[parameter] = _elements.GetValueOrDefault(parameter) + (gridRows * gridColumns * batch.BlockElements);
                     }
                 }
             }
@@ -57,6 +61,9 @@ internal sealed class BlockPartition
 
     /// <summary>Elements of all blocks together.</summary>
     public int Elements { get; }
+
+    /// <summary>Elements of a parameter's blocks, padding included.</summary>
+    public long ElementsOf(Parameter parameter) => _elements[parameter];
 
     /// <summary>Copies what lies in the group's order into blocks, each parameter scaled.</summary>
     public void Gather(Tensor blocks, Tensor flat, Func<Parameter, double> scale)
@@ -123,12 +130,19 @@ internal sealed class BlockPartition
 
     /// <summary>The sizes that a dimension is cut into.</summary>
     public static IEnumerable<int> Sizes(int dimension, int blockSize) =>
-        Cuts(dimension, blockSize).SelectMany(cut => Enumerable.Repeat(cut.Size, cut.Count));
+        Cuts(dimension, blockSize, isCut: true, pad: false).SelectMany(cut => Enumerable.Repeat(cut.Size, cut.Count));
 
     // The whole blocks, and what is left.
-    private static IEnumerable<(int Start, int Count, int Size)> Cuts(int dimension, int blockSize)
+    private static IEnumerable<(int Start, int Count, int Size)> Cuts(int dimension, int blockSize, bool isCut, bool pad)
     {
-        int size = blockSize == 0 ? dimension : Math.Min(dimension, blockSize), whole = dimension / size, rest = dimension - (whole * size);
+        if (pad && blockSize > 0)
+        {
+            int blocks = (dimension + blockSize - 1) / blockSize;
+            yield return isCut ? (0, blocks, blockSize) : (0, 1, blocks * blockSize);
+            yield break;
+        }
+
+        int size = isCut && blockSize > 0 ? Math.Min(dimension, blockSize) : dimension, whole = dimension / size, rest = dimension - (whole * size);
         yield return (0, whole, size);
         if (rest > 0)
         {

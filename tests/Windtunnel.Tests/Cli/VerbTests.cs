@@ -245,6 +245,7 @@ public sealed class VerbTests(Tool tool)
         Assert.Matches(@"\n  adamw +embedding, head, router, norm, bias\n", output);
         Assert.Matches(@"\nsetting +default +study +original +moonlight\n", output);
         Assert.Matches(@"\nnewtonSchulz\.steps +5 +10 +- +-\n", output);
+        Assert.Matches(@"\npadBlocks +false +true +-\n", Tool.Run("optimizers", "kron").AssertSucceeds());
         Tool.Run("optimizers", "moun").AssertFails(2, "'moun' is not an optimizer; there are adamw, ");
         Tool.Run("bench", "optimizers", "a", "moun").AssertFails(2, "'moun' is not an optimizer; there are adamw, ");
     }

@@ -8,7 +8,7 @@ and the weights after the last one. The parameters are GPT-2-like queries, keys 
 2 in one), a table, a head, a gain and a bias.
 
 What a rule draws at random is in the file too, for each step and parameter: the probes of Kron, the gradients under labels drawn from
-the model (Sophia-G) and Hutchinson's estimates (Sophia-H). So are SOAP's first bases, which are not unique where a block's first
+the model (Sophia-G) and Hutchinson's estimates (Sophia-H). Beyond the edge of a matrix, where a block is padded, its probes begin again. So are SOAP's first bases, which are not unique where a block's first
 gradient has a low rank: those of the block whose first element is the i-th of its parameter are under "bases", parameter, i.
 """
 
@@ -139,17 +139,30 @@ class Parameter:
 
 
 class Block:
-    """A rectangle of a parameter; a vector is a column."""
+    """A rectangle of one matrix of a parameter, whose lower right it may reach beyond; a vector is a column."""
 
-    def __init__(self, index, top, left, rows, columns):
-        self.index, self.top, self.left, self.rows, self.columns, self.state = index, top, left, rows, columns, {}
+    def __init__(self, matrix, top, left, rows, columns):
+        """matrix: its first row in the parameter, and how many rows and columns it has."""
+        (self.first, self.height, self.width), self.top, self.left, self.rows, self.columns, self.state = matrix, top, left, rows, columns, {}
+        self.index = (self.first + top) * self.width + left
+
+    def places(self):
+        return [[(self.top + i, self.left + j) for j in range(self.columns)] for i in range(self.rows)]
+
+    def inside(self, i, j):
+        return i < self.height and j < self.width
 
     def of(self, x):
-        return [row[self.left:self.left + self.columns] for row in x[self.top:self.top + self.rows]]
+        return [[x[self.first + i][j] if self.inside(i, j) else 0 for i, j in row] for row in self.places()]
+
+    def of_repeated(self, x):
+        return [[x[self.first + i % self.height][j % self.width] for i, j in row] for row in self.places()]
 
     def put(self, x, values):
-        for row, new in zip(x[self.top:], values):
-            row[self.left:self.left + self.columns] = new
+        for row, new in zip(self.places(), values):
+            for (i, j), value in zip(row, new):
+                if self.inside(i, j):
+                    x[self.first + i][j] = value
 
 
 def as_matrix(x):
@@ -160,13 +173,15 @@ def like(x, shape):
     return x if isinstance(shape[0], list) else [value for value, in x]
 
 
-def cut(p, size, full_rows, full_columns):
-    """The blocks of a parameter, whose sides are cut where they get a full preconditioner; what is left over is a smaller block."""
+def cut(p, size, full_rows, full_columns, pad=False):
+    """The blocks of a parameter, whose sides are cut where they get a full preconditioner; what is left over is a smaller block, or padded."""
     w = as_matrix(p.w)
     rows, columns = len(w) // p.parts, len(w[0])
-    height, width = size if full_rows else rows, size if full_columns else columns
+    padded = lambda n: -(-n // size) * size
+    height = size if full_rows else padded(rows) if pad else rows
+    width = size if full_columns else padded(columns) if pad and p.matrix else columns
     return [
-        Block((part * rows + top) * columns + left, part * rows + top, left, min(height, rows - top), min(width, columns - left))
+        Block((part * rows, rows, columns), top, left, height if pad else min(height, rows - top), width if pad else min(width, columns - left))
         for part in range(p.parts) for top in range(0, rows, height) for left in range(0, columns, width)]
 
 
@@ -299,16 +314,16 @@ class AdEMAMix:
 
 
 class Kron:
-    def __init__(self, b1, rate, normalize, flat_start, least, balance_every=100, scale=1, size=256, longest=25_000, original=False):
+    def __init__(self, b1, rate, normalize, flat_start, least, balance_every=100, scale=1, size=256, longest=25_000, original=False, pad=False):
         self.b1, self.rate, self.normalize, self.flat_start, self.least = b1, rate, normalize, flat_start, least
         self.balance_every, self.scale, self.size, self.longest, self.original = balance_every, scale, size, longest, original
-        self.blocks, self.waited, self.fits = None, 0, 0
+        self.blocks, self.waited, self.fits, self.pad = None, 0, 0, pad
 
     def __call__(self, p, g, t, rate):
         shape, g = g, as_matrix(g)
         if self.blocks is None:
             full = [p.matrix and 1 < side <= self.longest for side in (len(g) // p.parts, len(g[0]))]
-            self.m, self.blocks = zeros(g), cut(p, self.size, *full)
+            self.m, self.blocks = zeros(g), cut(p, self.size, *full, self.pad)
             for block in self.blocks:
                 start = math.sqrt(self.scale) if p.matrix else self.scale
                 block.state = {"full": full, "q": [identity(block.rows, start), identity(block.columns, start if p.matrix else 1)]}
@@ -326,12 +341,12 @@ class Kron:
         if balance:
             self.fits = 0
 
-        noise = math.sqrt(2.0 ** -23) * sum(abs(x) for x in flat(corrected)) / len(flat(corrected))
+        noise = math.sqrt(2.0 ** -23) * sum(abs(x) for x in flat(corrected)) / sum(block.rows * block.columns for block in self.blocks)
         u = zeros(g)
         for block in self.blocks:
             x = block.of(corrected)
             if fit:
-                x_with_noise = self.fit(p, block, x, noise, block.of(as_matrix(p.drawn["probes"][t - 1])), balance)
+                x_with_noise = self.fit(p, block, x, noise, block.of_repeated(as_matrix(p.drawn["probes"][t - 1])), balance)
                 x = x_with_noise if self.original else x
             left, right = block.state["q"]
             block.put(u, mul(mul(mul(transpose(left), left), x), mul(transpose(right), right)))
@@ -574,9 +589,10 @@ def cases():
            [Rule(("hidden",), 1e-2, lambda: Orthogonal(mean(0.95), 5, 1e-7), 0.1), Rule(ALL, 2e-3, lambda: Ball("rms", 0.95), 0.1, clip=0.5)], {})
     yield ({"type": "kron", "learningRate": 0.02, "blockSize": 3, "balanceEvery": 2},
            [Rule(ALL, 0.02, lambda: Kron(0.95, 0.2, True, 500, 0.05, 2, size=3), 0.5)], {})
-    yield ({"type": "kron", "preset": "study", "learningRate": 0.02, "normalize": False, "flatStart": 0, "balanceEvery": 2, "initialScale": 2,
-            "blockSize": 3, "maxDimension": 4},
-           [Rule(ALL, 0.02, lambda: Kron(0.95, 0.2, False, 0, 0.05, 2, scale=2, size=3, longest=4), 0.5, clip=1)], {"decay_on": "linear"})
+    for pad in (False, True):
+        yield ({"type": "kron", "preset": "study", "learningRate": 0.02, "normalize": False, "flatStart": 0, "balanceEvery": 2, "initialScale": 2,
+                "blockSize": 3, "maxDimension": 4} | ({} if pad else {"padBlocks": False}),
+               [Rule(ALL, 0.02, lambda: Kron(0.95, 0.2, False, 0, 0.05, 2, scale=2, size=3, longest=4, pad=pad), 0.5, clip=1)], {"decay_on": "linear"})
     yield ({"type": "kron", "preset": "original", "learningRate": 0.02, "weightDecay": 0.1},
            [Rule(ALL, 0.02, lambda: Kron(0.9, 0.1, False, 500, 0.03, original=True), 0.1)], {})
     yield {"type": "soap", "blockSize": 3, "frequency": 4}, [Rule(ALL, 4e-3, lambda: Soap(0.95, 0.99, 0.95, 1e-8, 4, size=3), 0.1)], {}

@@ -124,32 +124,40 @@ public sealed unsafe partial class CpuBackend
     private static BlockGrid Place(Tensor blocks, Tensor matrix, int row, int column)
     {
         Shape shape = blocks.Shape;
-        return shape.Rank == 4 && row >= 0 && column >= 0 && row + (shape[0] * shape[2]) <= matrix.Shape.Rows && column + (shape[1] * shape[3]) <= matrix.Shape.Columns
-            ? new BlockGrid(shape[0], shape[1], shape[2], shape[3], row, column, matrix.Shape.Columns)
-            : throw new ArgumentException($"blocks {shape} do not lie within {matrix.Shape} from row {row} and column {column} on");
+        return shape.Rank == 4 && row >= 0 && column >= 0
+            && row + ((long)(shape[0] - 1) * shape[2]) < matrix.Shape.Rows && column + ((long)(shape[1] - 1) * shape[3]) < matrix.Shape.Columns
+            ? new BlockGrid(shape[0], shape[1], shape[2], shape[3], row, column, matrix.Shape.Rows, matrix.Shape.Columns)
+            : throw new ArgumentException($"blocks {shape} do not all begin within {matrix.Shape} from row {row} and column {column} on");
     }
 
     private void CopyBlocks(in BlocksWork work) => _workers.Run(work, work.Grid.GridRows * work.Grid.Rows);
 
-    private readonly record struct BlockGrid(int GridRows, int GridColumns, int Rows, int Columns, int Row, int Column, int Stride);
+    private readonly record struct BlockGrid(int GridRows, int GridColumns, int Rows, int Columns, int Row, int Column, int Height, int Width);
 
-    // An item is one row of the matrix.
+    // An item is one row of the matrix, or of what blocks at its lower edge have below it.
     private readonly record struct BlocksWork(BlockGrid Grid, nint Blocks, nint Matrix, float Scale, float Keep, bool Gather) : IWork
     {
         public void Run(int item, int worker)
         {
             (int i, int row) = (item / Grid.Rows, item % Grid.Rows);
-            float* line = (float*)Matrix + ((nint)(Grid.Row + item) * Grid.Stride) + Grid.Column;
+            bool isBelow = Grid.Row + item >= Grid.Height;
+            float* line = (float*)Matrix + ((nint)(Grid.Row + item) * Grid.Width) + Grid.Column;
             Vector512<float> scale = Vector512.Create(Scale), keep = Vector512.Create(Keep);
             for (int j = 0; j < Grid.GridColumns; j++, line += Grid.Columns)
             {
                 float* block = (float*)Blocks + (((((nint)i * Grid.GridColumns) + j) * Grid.Rows) + row) * Grid.Columns;
                 float* from = Gather ? line : block, to = Gather ? block : line;
-                for (int k = 0; k < Grid.Columns; k += 16)
+                int inside = isBelow ? 0 : Math.Min(Grid.Columns, Grid.Width - Grid.Column - (j * Grid.Columns));
+                if (Gather)
+                {
+                    new Span<float>(block + inside, Grid.Columns - inside).Clear();
+                }
+
+                for (int k = 0; k < inside; k += 16)
                 {
                     // What is overwritten may be no number.
-                    Vector512<float> old = Keep == 0 ? Vector512<float>.Zero : Row.Load(to, k, Grid.Columns) * keep;
-                    Row.Store(to, k, Grid.Columns, Vector512.FusedMultiplyAdd(scale, Row.Load(from, k, Grid.Columns), old));
+                    Vector512<float> old = Keep == 0 ? Vector512<float>.Zero : Row.Load(to, k, inside) * keep;
+                    Row.Store(to, k, inside, Vector512.FusedMultiplyAdd(scale, Row.Load(from, k, inside), old));
                 }
             }
         }

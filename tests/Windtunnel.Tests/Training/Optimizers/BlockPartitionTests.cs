@@ -73,4 +73,40 @@ public sealed class BlockPartitionTests
             before[13 * 10],
             OpCheck.Read(partition.Batches.Single(batch => (batch.Rows, batch.Columns) == (3, 4)).Of(blocks, 2, 1), backend)[2 * 4]);
     }
+
+    [Fact]
+    public void Padded_blocks_are_multiples_of_the_block_size_and_zero_beyond_their_matrix()
+    {
+        using CpuBackend backend = new(2);
+        using ParameterSet parameters = new();
+        parameters.Matrix("qkv", ParameterRole.Hidden, 21, 10, 1, parts: 3);
+        parameters.Matrix("wide", ParameterRole.Hidden, 3, 30, 1);
+        parameters.Vector("gain", ParameterRole.Norm, 6, 1);
+        parameters.Allocate(backend, gradients: true);
+        ParameterGroup group = Assert.Single(parameters.Groups(_ => true));
+        BlockPartition partition = new(backend, group, 4, 0, (parameter, size) => parameter.IsMatrix && size <= 20, pad: true);
+
+        // qkv: three times [7, 10] in 2 by 3 blocks; wide: columns uncut, and padded; gain: a column.
+        Assert.Equal([(4, 4, 18), (4, 32, 1), (8, 1, 1)], partition.Batches.Select(batch => (batch.Rows, batch.Columns, batch.Count)));
+        Assert.Equal([288, 128, 8], parameters.Parameters.Select(partition.ElementsOf));
+
+        using Tape tape = new(backend);
+        Tensor blocks = tape.New(new Shape(partition.Elements));
+        foreach (Parameter parameter in parameters.Parameters)
+        {
+            backend.Write(parameter.Value, OpCheck.Narrow(OpCheck.Normal(1, parameter.Shape.Count)));
+        }
+
+        float[] before = OpCheck.Read(group.Values, backend);
+        backend.Fill(blocks, float.NaN);
+        partition.Gather(blocks, group.Values, _ => 1);
+        Assert.Equal(before.Where(value => value != 0).Order(), OpCheck.Read(blocks, backend).Where(value => value != 0).Order());
+        foreach (Parameter parameter in parameters.Parameters)
+        {
+            backend.Fill(parameter.Value, float.NaN);
+        }
+
+        partition.Scatter(group.Values, blocks, keep: 0, _ => 1);
+        Assert.Equal(before, OpCheck.Read(group.Values, backend));
+    }
 }

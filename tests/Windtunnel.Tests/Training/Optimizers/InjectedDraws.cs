@@ -8,33 +8,33 @@ namespace Windtunnel.Tests.Training.Optimizers;
 
 /// <summary>Kron with given probes in place of those that it draws.</summary>
 /// <param name="Options">The rule.</param>
-/// <param name="Probes">Those of a step, counted from 1, and a parameter, row by row.</param>
+/// <param name="Probes">Those of a step, counted from 1, and a parameter, row by row; they begin again beyond the edges of a matrix.</param>
 internal sealed record KronWithProbes(KronOptions Options, Func<int, Parameter, float[]> Probes) : OptimizerOptions(Options)
 {
     public override string Source => Options.Source;
 
     public override IEnumerable<Rule> Rules(OptimizerState state) =>
-        Options.Rules(state).Select(rule => rule with { Direction = (state, group) => new KronDirection(state, group, Options, Probe(state, group)) });
+        Options.Rules(state).Select(rule => rule with { Direction = (state, group) => new KronDirection(state, group, Options, Probe(state.Backend, group)) });
 
-    private KronProbe Probe(OptimizerState state, ParameterGroup group)
+    private KronProbe Probe(Backend backend, ParameterGroup group) => (Tensor destination, BlockBatch batch, int first, in DirectionStep step) =>
     {
-        Tensor probes = state.Scratch(group.Values.Shape);
-        return (Tensor destination, BlockBatch batch, int first, in DirectionStep step) =>
+        Assert.Equal((0, batch.Count), (first, destination.Shape[0]));
+        float[] all = new float[destination.Shape.Count];
+        foreach (BlockPiece piece in batch.Pieces)
         {
-            Assert.Equal((0, batch.Count), (first, destination.Shape[0]));
-            foreach (Parameter parameter in group.Parameters)
+            float[] probes = Probes((int)step.Number, piece.Parameter);
+            long matrix = piece.Offset + group.Offset - piece.Parameter.Offset, start = piece.First * batch.BlockElements;
+            for (long at = 0; at < piece.GridRows * piece.GridColumns * batch.BlockElements; at++)
             {
-                state.Backend.Write(new Tensor(probes.Buffer, parameter.Offset - group.Offset, parameter.Shape), Probes((int)step.Number, parameter));
+                (int block, int inBlock) = ((int)(at / batch.BlockElements), (int)(at % batch.BlockElements));
+                int row = piece.Row + (block / piece.GridColumns * batch.Rows) + (inBlock / batch.Columns);
+                int column = piece.Column + (block % piece.GridColumns * batch.Columns) + (inBlock % batch.Columns);
+                all[start + at] = probes[matrix + (row % piece.Shape.Rows * piece.Shape.Columns) + (column % piece.Shape.Columns)];
             }
+        }
 
-            foreach (BlockPiece piece in batch.Pieces)
-            {
-                Shape grid = new(piece.GridRows, piece.GridColumns, batch.Rows, batch.Columns);
-                Tensor blocks = new(destination.Buffer, destination.Offset + (piece.First * batch.BlockElements), grid);
-                state.Backend.GatherBlocks(blocks, piece.Matrix(probes), piece.Row, piece.Column, 1);
-            }
-        };
-    }
+        backend.Write(destination, all);
+    };
 }
 
 /// <summary>SOAP with given bases after the first step, which are not unique while the averages have a low rank.</summary>

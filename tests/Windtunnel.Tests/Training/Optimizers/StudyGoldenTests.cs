@@ -102,6 +102,7 @@ public sealed class StudyGoldenTests
             PreconditionerRate = c["plr"],
             FlatStart = (int)c["flat_start"],
             MinProbability = c["min_prob"],
+            PadBlocks = false,
         };
         return c.Follow(new KronWithProbes(options, (step, parameter) => c.Noise("kron_V", step, parameter.Name)));
     }

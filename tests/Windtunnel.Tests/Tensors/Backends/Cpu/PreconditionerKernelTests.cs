@@ -49,6 +49,35 @@ public sealed class PreconditionerKernelTests
         }
     }
 
+    // Two by two blocks of 3 by 20 from row 1 and column 2 on, of which 2 rows and 13 columns of the last ones are within the matrix.
+    [Fact]
+    public void Blocks_that_reach_beyond_a_matrix_are_zero_there_and_leave_all_else_alone()
+    {
+        const int Height = 1 + 3 + 2, Width = 2 + 20 + 13;
+        double[] values = OpCheck.Normal(1, Height * Width);
+        float[][] results = OpCheck.OnAllThreadCounts(backend =>
+        {
+            using Tape tape = new(backend);
+            Tensor matrix = OpCheck.Upload(tape, new Shape(Height, Width), values), blocks = tape.New(new Shape(2, 2, 3, 20)), after = tape.New(new Shape(40));
+            backend.Fill(blocks, float.NaN);
+            backend.Fill(after, 7);
+            backend.GatherBlocks(blocks, matrix, 1, 2, 2);
+            float[] gathered = OpCheck.Read(blocks, backend);
+            backend.Fill(blocks, 3);
+            backend.ScatterBlocks(matrix, blocks, 1, 2, keep: 0, scale: 2);
+            return [gathered, OpCheck.Read(matrix, backend), OpCheck.Read(after, backend)];
+        });
+
+        for (int at = 0; at < results[0].Length; at++)
+        {
+            int row = 1 + (at / 120 * 3) + (at % 60 / 20), column = 2 + (at / 60 % 2 * 20) + (at % 20);
+            Assert.Equal(row < Height && column < Width ? 2 * (float)values[(row * Width) + column] : 0, results[0][at]);
+        }
+
+        Assert.Equal(values.Select((value, i) => i / Width >= 1 && i % Width >= 2 ? 6 : (float)value), results[1]);
+        Assert.All(results[2], value => Assert.Equal(7, value));
+    }
+
     [Fact]
     public void What_is_scattered_over_need_not_be_a_number()
     {
@@ -204,8 +233,8 @@ public sealed class PreconditionerKernelTests
         Tensor order = tape.New(new Shape(2, 3), DType.I32);
 
         backend.GatherBlocks(grid, matrix, 0, 0, 1);
-        Assert.Throws<ArgumentException>(() => backend.GatherBlocks(grid, matrix, 1, 0, 1));
-        Assert.Throws<ArgumentException>(() => backend.ScatterBlocks(matrix, grid, 0, 1, 0, 1));
+        Assert.Throws<ArgumentException>(() => backend.GatherBlocks(grid, matrix, 2, 0, 1));
+        Assert.Throws<ArgumentException>(() => backend.ScatterBlocks(matrix, grid, 0, 3, 0, 1));
         Assert.Throws<ArgumentException>(() => backend.ScatterBlocks(matrix, matrix, 0, 0, 0, 1));
         Assert.Throws<ArgumentException>(() => backend.RankColumns(pair, square, square));
         Assert.Throws<ArgumentException>(() => backend.RankColumns(order, matrix, square));
