@@ -85,7 +85,7 @@ internal static class FitReport
     }
 
     /// <summary>An end of an interval.</summary>
-    public static string? End(double? end) => end is { } value ? double.IsInfinity(value) ? "no limit" : $"{value:G5}" : null;
+    public static string? End(double? end) => end is { } value ? Quantity.Limit(value, "G5") : null;
 
     /// <summary>A relative error, with its sign.</summary>
     public static string Deviation(double relative) => $"{relative:+0.00%;-0.00%;0.00%}";

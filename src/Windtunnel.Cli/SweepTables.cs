@@ -44,13 +44,12 @@ internal static class SweepTables
     /// <summary>The best of each cell, against the baseline, the noise, and the settings that can stay as they are.</summary>
     public static void Write(SweepResults results)
     {
-        string baseline = results.Sweep.Baseline;
         CellResult[] begun = [.. results.Cells.Where(cell => cell.Runs.Any(run => run.Outcome is not null))];
         bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1;
         TextTable table = new(
             [
                 "<cell", "runs", "diverged", "<searched", "loss", "sd", "seeds",
-                .. hasArms ? [$"less {baseline}", "<verdict", "x tokens", "95 % from", "to", "x time"] : Array.Empty<string>(), "ms/step", "<best",
+                .. hasArms ? [$"less {results.Sweep.Baseline}", "<verdict", "x tokens", "95 % from", "to", "x time"] : Array.Empty<string>(), "ms/step", "<best",
             ]);
         foreach (CellResult cell in begun)
         {
@@ -87,17 +86,11 @@ internal static class SweepTables
         }
     }
 
-    private static string?[] Against(SweepResults results, CellResult cell, SpeedupEstimate? speedup)
-    {
-        ArmContrast? contrast = results.Contrast(cell);
-        return
-        [
-            contrast is null ? null : $"{contrast.Test.Difference:+0.0000;-0.0000;0.0000}",
-            cell.Cell.Arm == results.Sweep.Baseline ? "baseline" : cell.DivergedSeeds > 0 ? "diverges" : contrast?.Verdict.Word(),
-            speedup is null ? null : (double.IsFinite(speedup.Times) ? $"{speedup.Times:F2}" : "no limit") + (speedup.IsExtrapolated ? "*" : ""),
-            End(speedup?.Range?.Low), End(speedup?.Range?.High), Number(results.SpeedupInTime(cell), "F2"),
-        ];
-    }
+    private static string?[] Against(SweepResults results, CellResult cell, SpeedupEstimate? speedup) =>
+    [
+        results.Contrast(cell)?.Difference, results.Verdict(cell), speedup is null ? null : End(speedup.Times) + (speedup.IsExtrapolated ? "*" : ""),
+        End(speedup?.Range?.Low), End(speedup?.Range?.High), Number(results.SpeedupInTime(cell), "F2"),
+    ];
 
     private static void WriteBaseline(SweepResults results, string size)
     {
@@ -119,7 +112,7 @@ internal static class SweepTables
     private static string Words(IEnumerable<StableKeys> keys, string separator) =>
         string.Join(", ", keys.Select(key => $"{key.Key} {string.Join(separator, key.Values)}").DefaultIfEmpty("none"));
 
-    private static string? End(double? end) => end is { } value ? double.IsFinite(value) ? $"{value:F2}" : "no limit" : null;
+    private static string? End(double? end) => end is { } value ? Quantity.Limit(value, "F2") : null;
 
     private static string? Number(double? value, string format) => value is { } number && double.IsFinite(number) ? number.ToString(format) : null;
 }

@@ -50,6 +50,9 @@ public sealed class SweepResults
     /// <summary>An arm against the baseline at the same size and length; null for the baseline, and while one of both is not searched and repeated to the end.</summary>
     public ArmContrast? Contrast(CellResult cell) => _contrasts.GetValueOrDefault(cell);
 
+    /// <summary>How an arm stands against the baseline, in a word; null where that is not known.</summary>
+    public string? Verdict(CellResult cell) => IsBaseline(cell) ? "baseline" : cell.DivergedSeeds > 0 ? "diverges" : Contrast(cell)?.Verdict.Word();
+
     /// <summary>
     /// How many times the cell's tokens the tuned baseline needs for its loss; null for the baseline, where its loss over tokens is not known, and
     /// where a seed of the cell's best diverged: the mean is of those that did not.
@@ -139,7 +142,11 @@ public sealed class SweepResults
 /// <param name="Test">The arm's mean loss less the baseline's, in nats.</param>
 /// <param name="PValue">Two-sided, Holm's correction for the number of arms of that size and length included.</param>
 /// <param name="Verdict">By the rule of <see cref="ComparisonResults"/>.</param>
-public sealed record ArmContrast(TTest Test, double PValue, Verdict Verdict);
+public sealed record ArmContrast(TTest Test, double PValue, Verdict Verdict)
+{
+    /// <summary>The difference in words, with its sign.</summary>
+    public string Difference => $"{Test.Difference:+0.0000;-0.0000;0.0000}";
+}
 
 /// <summary>A run of a sweep.</summary>
 /// <param name="Point">The configuration.</param>
@@ -193,11 +200,17 @@ public sealed record CellResult(Cell Cell, SearchState Search, IReadOnlyList<Swe
            where !axis.Item.IsRange && axis.Item.Values.Count > 2
            let numbers = axis.Item.Values.Select(value => double.TryParse(value, CultureInfo.InvariantCulture, out double number) ? number : double.NaN).ToArray()
            where numbers.All(double.IsFinite) && (numbers[best[axis.Index]] == numbers.Min() || numbers[best[axis.Index]] == numbers.Max())
-           select axis.Item.Key,
+           select axis.Item.Name,
     ];
 
     /// <summary>How far its search is, for people.</summary>
-    public string Progress => Missing > 0 ? $"{Missing:N0} to come" : !Search.IsOptimum ? "no optimum" : AtEdge.Count > 0 ? $"at the edge of {string.Join(", ", AtEdge.Select(key => key[(key.LastIndexOf('.') + 1)..]))}" : "yes";
+    public string Progress => this switch
+    {
+        { Missing: > 0 } => $"{Missing:N0} to come",
+        { Search.IsOptimum: false } => "no optimum",
+        { AtEdge: { Count: > 0 } edge } => $"at the edge of {string.Join(", ", edge)}",
+        _ => "yes",
+    };
 
     /// <summary>How many runs diverged: results, but in no mean.</summary>
     public int Diverged => Runs.Count(run => run.Outcome?.Status == RunStatus.Diverged);

@@ -124,7 +124,7 @@ public sealed record Fit(
     }
 
     private static IEnumerable<string> Held(Law law, IReadOnlyDictionary<string, double> pins) =>
-        pins.Where(pin => !law.Given.ContainsKey(pin.Key)).Select(pin => FormattableString.Invariant($"{pin.Key} was held at {pin.Value:G4}: intervals are for that value of it"));
+        law.Held(pins).Select(pin => FormattableString.Invariant($"{pin.Key} was held at {pin.Value:G4}: intervals are for that value of it"));
 
     // What the law gives, and what the caller holds.
     private static Dictionary<string, double> Pinned(Law law, FitSettings? settings)

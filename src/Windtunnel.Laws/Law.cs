@@ -47,6 +47,9 @@ public abstract record Law
     [JsonIgnore]
     public virtual IReadOnlyDictionary<string, double> Given => new Dictionary<string, double>();
 
+    /// <summary>Those of the pins whose parameters the law does not give.</summary>
+    public IEnumerable<KeyValuePair<string, double>> Held(IReadOnlyDictionary<string, double> pins) => pins.Where(pin => !Given.ContainsKey(pin.Key));
+
     /// <summary>How many of the parameters are coefficients.</summary>
     public int Coefficients => Parameters.Count(parameter => parameter.Kind == ParameterKind.Coefficient);
 }

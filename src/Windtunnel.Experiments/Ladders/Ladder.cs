@@ -122,9 +122,9 @@ public sealed class Ladder : IExperiment
         Headline = options.Headline ?? (hasSchedules ? LadderFits.AnnealingName : DefaultHeadline(Points));
         file.Require(
             !hasSchedules || Headline == LadderFits.AnnealingName, "headline", $"'{Headline}' tells no schedules apart, and a target has one of its own; make it {LadderFits.AnnealingName}");
+        IReadOnlyList<Parameter> parameters = LadderFits.Headline(this).Parameters;
         foreach ((string name, double value) in options.Hold ?? [])
         {
-            IReadOnlyList<Parameter> parameters = LadderFits.Headline(this).Parameters;
             Parameter? held = parameters.FirstOrDefault(parameter => parameter.Name == name);
             file.Require(held is not null, "hold", $"'{name}' is no parameter of {Headline}, which has {string.Join(", ", parameters.Select(parameter => parameter.Name))}");
             file.Require(value >= held!.Lower && value <= held.Upper, "hold", $"{name}: {value} must lie between {held.Lower} and {held.Upper}");

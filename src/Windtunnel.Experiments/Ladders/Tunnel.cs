@@ -96,8 +96,7 @@ public sealed class Tunnel(ExperimentFolder folder, RunStore store)
         }
 
         // What is held is in the fit alone.
-        Law law = LadderFits.Headline(Ladder);
-        if (!fits[Ladder.Headline].Pins.Where(pin => !law.Given.ContainsKey(pin.Key)).OrderBy(pin => pin.Key, StringComparer.Ordinal).SequenceEqual((Ladder.Options.Hold ?? []).OrderBy(pin => pin.Key, StringComparer.Ordinal)))
+        if (!LadderFits.Headline(Ladder).Held(fits[Ladder.Headline].Pins).ToHashSet().SetEquals(Ladder.Options.Hold ?? []))
         {
             throw Changed();
         }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Windtunnel.Experiments.Reports;
 
 /// <summary>Numbers as a person reads them.</summary>
@@ -21,6 +23,9 @@ public static class Quantity
         TimeSpan time = TimeSpan.FromSeconds(Math.Clamp(double.IsFinite(seconds) ? Math.Round(seconds) : 0, 0, 1e11));
         return time.TotalDays >= 1 ? $"{time.Days}d {time.Hours}h" : time.TotalHours >= 1 ? $"{time:h\\:mm\\:ss}" : $"{time:m\\:ss}";
     }
+
+    /// <summary>A number that may be without limit: an end of an interval, a speedup.</summary>
+    public static string Limit(double value, string format) => double.IsInfinity(value) ? "no limit" : value.ToString(format, CultureInfo.InvariantCulture);
 
     private static string Scaled(double value, string[] units, double step)
     {

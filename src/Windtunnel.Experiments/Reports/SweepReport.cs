@@ -74,10 +74,10 @@ internal static class SweepReport
         SpeedupEstimate? speedup = results.SpeedupInTokens(cell);
         return
         [
-            contrast is null ? null : $"{contrast.Test.Difference:+0.0000;-0.0000;0.0000}",
-            cell.Cell.Arm == results.Sweep.Baseline ? "baseline" : cell.DivergedSeeds > 0 ? "diverges" : contrast is null ? null : $"{contrast.Verdict.Word()} (p {contrast.PValue:G2})",
+            contrast?.Difference,
+            results.Verdict(cell) is { } verdict ? verdict + (contrast is null || cell.DivergedSeeds > 0 ? "" : $" (p {contrast.PValue:G2})") : null,
             speedup is null ? null : Times(speedup.Times) + (speedup.IsExtrapolated ? "*" : ""),
-            speedup?.Range is { } range ? $"{range.Low:F2} to {(double.IsFinite(range.High) ? $"{range.High:F2}" : "no limit")}" : null,
+            speedup?.Range is { } range ? $"{Quantity.Limit(range.Low, "F2")} to {Quantity.Limit(range.High, "F2")}" : null,
             results.SpeedupInTime(cell) is { } time ? Times(time) : null,
         ];
     }
@@ -147,7 +147,7 @@ internal static class SweepReport
             Slice[] slices =
             [
                 .. grid.Axes.Index().Where(axis => axis.Item.Values.Count > 1).Select(axis => new Slice(
-                    axis.Item.Key[(axis.Item.Key.LastIndexOf('.') + 1)..], [.. axis.Item.Values.Select(value => value.Trim('"'))],
+                    axis.Item.Name, [.. axis.Item.Values.Select(value => value.Trim('"'))],
                     [.. searched.Select(run => (run.Point[axis.Index], run.Loss!.Value))], cell.Search.Best is { } best ? best[axis.Index] : -1)),
             ];
             if (slices.Length > 0 && searched.Length > 0)
@@ -178,7 +178,7 @@ internal static class SweepReport
         ];
     }
 
-    private static string? Times(double? ratio) => ratio is { } times ? double.IsFinite(times) ? $"{times:F2}×" : "no limit" : null;
+    private static string Times(double ratio) => Quantity.Limit(ratio, "0.00×");
 
     private static string Describe(CellResult cell) => cell.Search.Best is { } best ? cell.Cell.Grid.Describe(best) : "";
 }

@@ -206,9 +206,9 @@ internal static class TunnelReport
 
     private static string? Percent(double share, string unit = " %") => double.IsFinite(share) ? $"{100 * share:+0.00;−0.00}{unit}" : null;
 
-    private static string? End(double? end) => end is { } value ? double.IsInfinity(value) ? "no limit" : $"{value:G5}" : null;
+    private static string? End(double? end) => end is { } value ? Quantity.Limit(value, "G5") : null;
 
     private static string Range(Interval interval) => $"{Loss(interval.Low)} to {Loss(interval.High)}";
 
-    private static string Loss(double end) => double.IsInfinity(end) ? "no limit" : $"{end:F4}";
+    private static string Loss(double end) => Quantity.Limit(end, "F4");
 }

@@ -7,6 +7,9 @@ namespace Windtunnel.Experiments.Tuning;
 /// <param name="Values">As an override writes them; two or more make it worth tuning.</param>
 public sealed record Axis(string Key, IReadOnlyList<string> Values)
 {
+    /// <summary>The last name of the path, for people: <c>learningRate</c>.</summary>
+    public string Name => Key[(Key.LastIndexOf('.') + 1)..];
+
     /// <summary>Whether the values were drawn from a range: the first for the first point of a sample, and so on.</summary>
     public bool IsRange { get; init; }
 }
@@ -97,7 +100,7 @@ public sealed class Grid
     public IReadOnlyList<string> Overrides(GridPoint point) => [.. Axes.Select((axis, i) => $"{axis.Key}={axis.Values[point[i]]}")];
 
     /// <summary>A point for people: the last names of its settings with their values.</summary>
-    public string Describe(GridPoint point) => string.Join(' ', Axes.Select((axis, i) => $"{axis.Key[(axis.Key.LastIndexOf('.') + 1)..]}={axis.Values[point[i]]}"));
+    public string Describe(GridPoint point) => string.Join(' ', Axes.Select((axis, i) => $"{axis.Name}={axis.Values[point[i]]}"));
 
     private static long Product(IEnumerable<Axis> axes) =>
         (long)Int128.Min(1L << 62, axes.Aggregate(Int128.One, (count, axis) => Int128.Min(1L << 62, count * axis.Values.Count)));

@@ -221,7 +221,7 @@ public sealed class SweepResultsTests : IDisposable
         CellResult cell = Assert.Single(Run(sweep, Landscape).Cells);
 
         // Two values of the decay are a choice, not a range.
-        Assert.Equal(["optimizer.learningRate"], cell.AtEdge);
+        Assert.Equal(["learningRate"], cell.AtEdge);
         Assert.Equal("at the edge of learningRate", cell.Progress);
         Assert.All(Run(_sweep, Landscape).Cells, cell => Assert.Equal("yes", cell.Progress));
     }
