@@ -32,7 +32,8 @@ public sealed record DescentOptions(double Tolerance = 3e-3, int RunsMax = 1000,
 /// <summary>
 /// The fine-grained coordinate descent of Wen et al. 2025, phase I: run every one-coordinate change of a baseline; if one is
 /// better, it becomes the baseline and its own neighbours are completed; stop where all neighbours of a configuration have run and
-/// its loss is within a tolerance of the best.
+/// its loss is within a tolerance of the best. With a reach, where those of the best itself have run: what lies beyond them is not known
+/// from a configuration that is nearly as good.
 /// </summary>
 /// <param name="grid">What may be tried.</param>
 /// <param name="start">The first baseline.</param>
@@ -52,7 +53,7 @@ public sealed class CoordinateDescent(Grid grid, GridPoint start, double toleran
             return new Descent(start, null, [], Truncate([start], losses.Count), IsOptimum: false);
         }
 
-        GridPoint[] best = ApproximatelyBest(losses), good = best.Length > 0 ? best : [start];
+        GridPoint[] best = ApproximatelyBest(losses), good = best.Length == 0 ? [start] : reach is null ? best : best[..1];
         GridPoint[][] missing = [.. good.Select(point => Grid.Neighbours(point, reach).Where(neighbour => !losses.ContainsKey(neighbour)).ToArray())];
 
         // The best of those that lack the fewest.

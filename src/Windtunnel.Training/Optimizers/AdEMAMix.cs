@@ -34,9 +34,11 @@ public sealed record AdEMAMixOptions(
     public override void Validate()
     {
         base.Validate();
-        Require(Beta1 is > 0 and < 1, "beta1", Beta1, "positive and below 1");
+        RequireBeta(Beta1, "beta1");
+        Require(Beta1 > 0, "beta1", Beta1, "positive");
         RequireBeta(Beta2, "beta2");
-        Require(Beta3 >= Beta1 && Beta3 < 1, "beta3", Beta3, "at least beta1 and below 1");
+        RequireBeta(Beta3, "beta3");
+        Require(Beta3 >= Beta1, "beta3", Beta3, "at least beta1");
         Require(Alpha >= 0, "alpha", Alpha, "at least 0");
         Require(WarmupSteps >= 0, "warmupSteps", WarmupSteps, "at least 0");
         RequireEpsilon(Epsilon);

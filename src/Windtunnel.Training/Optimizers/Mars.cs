@@ -60,7 +60,7 @@ public sealed record MarsOptions(
         base.Validate();
         RequireBeta(Beta1, "beta1");
         RequireBeta(Beta2, "beta2");
-        Require(Gamma >= 0, "gamma", Gamma, "at least 0");
+        Require(Gamma is >= 0 and <= 1, "gamma", Gamma, "between 0 and 1");
         RequireEpsilon(Epsilon);
         Require(VectorDecay is null or >= 0, "vectorDecay", VectorDecay ?? 0, "at least 0");
         Vectors.Validate("vectors");

@@ -40,7 +40,10 @@ public sealed record MuonOptions(
         DecayOn = DecayScope.All,
     };
 
-    /// <summary>Moonlight (Liu et al. 2025): updates as large as AdamW's, whose rate and decay then fit all parameters.</summary>
+    /// <summary>
+    /// Moonlight (Liu et al. 2025): updates as large as AdamW's, whose rate and decay then fit all parameters. (AdamW's epsilon is added after
+    /// the correction of its bias here, before it there.)
+    /// </summary>
     public static MuonOptions Moonlight { get; } = new(
         1e-3, 0.95, WeightDecay: 0.1, Scale: MatrixScale.MatchRms, Adam: new AdamRestOptions(1, 0.9, 0.95, 1e-8))
     {

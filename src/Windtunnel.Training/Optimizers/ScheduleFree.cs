@@ -44,7 +44,8 @@ public sealed record ScheduleFreeOptions(
     public override void Validate()
     {
         base.Validate();
-        Require(Beta1 is > 0 and < 1, "beta1", Beta1, "positive and below 1");
+        RequireBeta(Beta1, "beta1");
+        Require(Beta1 > 0, "beta1", Beta1, "positive");
         RequireBeta(Beta2, "beta2");
         RequireEpsilon(Epsilon);
         Require(!Caution, "caution", Caution, "false: this rule has no update to compare with the gradient");

@@ -167,15 +167,20 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
-    public void The_small_study_tunes_every_registered_optimizer()
+    public void The_small_studies_tune_every_registered_optimizer_against_the_same_adamw()
     {
-        Sweep sweep = Shipped("dotnet-docs-optimizers.yaml");
+        Sweep study = Shipped("dotnet-docs-optimizers.yaml"), beside = Shipped("dotnet-docs-optimizers-beside.yaml");
 
         Assert.Equal(
             Windtunnel.Cli.Verbs.OptimizersVerb.Registered.Keys.Order(StringComparer.Ordinal),
-            sweep.Cells.Select(cell => cell.Arm).Distinct().Order(StringComparer.Ordinal));
-        Assert.Equal([1, 2, 4], sweep.Cells.Take(3).Select(cell => cell.Ratio));
-        Assert.All(sweep.Cells, cell => Assert.InRange(cell.Resolve(cell.Start).Model.Count().NonEmbedding, 140_000, 160_000));
+            study.Cells.Concat(beside.Cells).Select(cell => cell.Arm).Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal(11, study.Cells.Select(cell => cell.Arm).Distinct().Count());
+        Assert.Equal([1, 2, 4], study.Cells.Take(3).Select(cell => cell.Ratio));
+        Assert.Equal(Runs(study), Runs(beside));
+        Assert.All(study.Cells.Concat(beside.Cells), cell => Assert.InRange(cell.Resolve(cell.Start).Model.Count().NonEmbedding, 140_000, 160_000));
+
+        static string[] Runs(Sweep sweep) =>
+            [.. sweep.Cells.Where(cell => cell.Arm == "adamw").SelectMany(cell => cell.Grid.Points().Select(point => cell.Run(point).Config.Resolve(512).Fingerprint()))];
     }
 
     // A change here trains every finished run of the study again: runs are found by these.

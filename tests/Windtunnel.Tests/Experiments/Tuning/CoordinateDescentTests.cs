@@ -174,6 +174,17 @@ public sealed class CoordinateDescentTests
         Assert.Equal([1, 2, 3, 4, 5], losses.Keys.Where(point => point[1] == 1).Select(point => point[0]).Order());
     }
 
+    // Values 3 and 4 are within the tolerance of each other; 5 is far better, and seen only from 4.
+    [Fact]
+    public void With_a_reach_the_best_itself_needs_its_neighbours_whatever_the_tolerance()
+    {
+        double[] losses = [9, 8, 7, 6.00, 5.99, 3, 4, 5];
+        (Descent end, _) = Run(new CoordinateDescent(GridOf(8), new GridPoint(3), 0.02, reach: 1), point => losses[point[0]]);
+
+        Assert.True(end.IsOptimum);
+        Assert.Equal(new GridPoint(5), end.Best);
+    }
+
     [Fact]
     public void Points_that_are_no_configurations_are_not_missing()
     {

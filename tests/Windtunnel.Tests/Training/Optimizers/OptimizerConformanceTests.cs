@@ -81,12 +81,12 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
         }
     }
 
-    // The trainer sees to that before it asks any rule: one stands for all.
-    [Fact]
-    public void A_gradient_that_is_not_a_number_changes_neither_weights_nor_state()
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_gradient_that_is_not_a_number_changes_neither_weights_nor_state(string name)
     {
         using TemporaryFolder folder = new();
-        using Session session = texts.Start(new KronOptions(), threads: 1);
+        using Session session = texts.Start(Cases[name], threads: 1, batchSize: 1);
         session.Trainer.Initialize();
         session.Trainer.Step();
         session.Trainer.Step();
@@ -99,6 +99,21 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
         Assert.False(session.Trainer.Step().Finite);
         session.Backend.Write(first, value);
 
+        Assert.Equal(before, session.Save(folder.File("after")));
+    }
+
+    // A penalty of so large a coefficient has a gradient that is not finite, and is no part of the loss.
+    [Fact]
+    public void Nor_does_one_whose_loss_is_a_number()
+    {
+        using TemporaryFolder folder = new();
+        using Session session = texts.Start(new KronOptions(), threads: 1, zLoss: float.MaxValue);
+        session.Trainer.Initialize();
+        string before = session.Save(folder.File("before"));
+        StepOutcome outcome = session.Trainer.Step();
+
+        Assert.True(double.IsFinite(outcome.LossNats));
+        Assert.False(outcome.Finite);
         Assert.Equal(before, session.Save(folder.File("after")));
     }
 
@@ -347,11 +362,11 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
             _folder.Dispose();
         }
 
-        internal Session Start(OptimizerOptions options, int threads, int batchSize = 4)
+        internal Session Start(OptimizerOptions options, int threads, int batchSize = 4, double zLoss = 0)
         {
             RunConfig config = TinyRun.Config(new LlamaOptions(Layers: 2, Width: 32, Heads: 4, KeyValueHeads: 2, FeedForward: 40, Size: "20k", Tied: false), options) with
             {
-                Training = new TrainingOptions(Duration.OfSteps(Steps), SequenceLength: 32, BatchSize: batchSize),
+                Training = new TrainingOptions(Duration.OfSteps(Steps), SequenceLength: 32, BatchSize: batchSize, ZLoss: zLoss),
                 Schedule = new WsdOptions(Warmup: Duration.OfSteps(2), Decay: Duration.OfSteps(8)),
             };
             return new Session(config.Resolve(_data.Tokenizer.VocabularySize), _data, threads);

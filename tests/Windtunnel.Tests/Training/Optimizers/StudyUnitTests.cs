@@ -60,27 +60,38 @@ public sealed class StudyUnitTests
         }
     }
 
+    // The shifts n are drawn, the study's u are given: where the bowl's axes are stretched by u / n, n (H' n) is the study's u (H u).
     [Fact]
     public void Sophia_h_estimates_a_full_hessian_as_hutchinson_does()
     {
         JsonElement unit = Units().GetProperty("hutchinson");
-        double[][] hessian = unit.GetProperty("A").Deserialize<double[][]>()!;
-        double[] Estimate(double[] u) => [.. hessian.Select((row, i) => u[i] * row.Zip(u, (a, x) => a * x).Sum())];
-        double[] published = Estimate(unit.GetProperty("u").Deserialize<double[]>()!);
-        Assert.All(published.Zip(unit.GetProperty("estimate").Deserialize<double[]>()!), pair => Assert.Equal(pair.Second, pair.First, 1e-11));
+        double[] u = unit.GetProperty("u").Deserialize<double[]>()!;
+        float[] drawn = new float[5], estimate = new float[5];
+        Philox.Named(11, "sophia.shift.1").FillNormal(drawn, 1);
+        double[][] hessian = [.. unit.GetProperty("A").Deserialize<double[][]>()!.Select((row, i) => row.Select((a, j) => u[i] / drawn[i] * a * u[j] / drawn[j]).ToArray())];
 
         using CpuBackend backend = new(1);
         using ParameterSet parameters = new();
         Parameter parameter = parameters.Vector("x", ParameterRole.Norm, 5, 0.3f).Parameters[0];
         parameters.Allocate(backend, gradients: true);
         parameters.Initialize(backend, 1);
-        using Optimizer optimizer = new SophiaOptions(Beta2: 0, Interval: 1, Estimator: SophiaEstimator.HessianVector).Build(parameters, backend);
+        using Optimizer optimizer = new SophiaOptions(Beta2: 0, Interval: 1, Estimator: SophiaEstimator.HessianVector, Difference: 0.5).Build(parameters, backend);
         optimizer.Step(new OptimizerStep(1, 0, 1, Seed: 11, new FullBowl(parameter, hessian, backend)));
 
-        float[] noise = new float[5], estimate = new float[5];
-        Philox.Named(11, "sophia.shift.1").FillNormal(noise, 1);
         backend.Read(optimizer.State.Single(state => state.Name == "sophia.hessian.x").Tensor, estimate);
-        Assert.All(Estimate([.. noise.Select(value => (double)value)]).Zip(estimate), pair => Assert.Equal(pair.First, pair.Second, 2e-3));
+        Assert.All(unit.GetProperty("estimate").Deserialize<double[]>()!.Zip(estimate), pair => Assert.Equal(pair.First, pair.Second, 5e-6));
+    }
+
+    [Fact]
+    public void Krons_schedule_and_the_cuts_of_both_are_those_of_the_study()
+    {
+        JsonElement units = Units();
+        Assert.All(units.GetProperty("kron_update_prob").EnumerateObject(), value =>
+            Assert.Equal(value.Value.GetDouble(), new KronOptions(FlatStart: 500, MinProbability: 0.05).UpdateProbability(long.Parse(value.Name)), 1e-12));
+        Assert.All(units.GetProperty("merge_small_dims").EnumerateArray(), unit => Assert.Equal(
+            unit.GetProperty("out").Deserialize<int[]>()!, BlockPartition.Merge(unit.GetProperty("shape").Deserialize<int[]>()!, unit.GetProperty("target").GetInt32())));
+        Assert.All(units.GetProperty("block_sizes").EnumerateArray(), unit => Assert.Equal(
+            unit.GetProperty("out").Deserialize<int[]>()!, BlockPartition.Sizes(unit.GetProperty("dim").GetInt32(), unit.GetProperty("block").GetInt32())));
     }
 
     private static JsonElement Units() =>
