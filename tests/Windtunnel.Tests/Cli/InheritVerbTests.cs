@@ -73,6 +73,8 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
         string story = _folder.Write("story.txt", (string)expected["run_c_greedy_200_text"]!);
         Tool.Run("analyze", "attention", hf, "--text", story, "--sequences", "2", "--tokens", "50", "--out", _folder.Path).AssertSucceeds();
         Tool.Run("analyze", "attention", hf, "--out", _folder.Path).AssertFails(2, "give some text with --text");
+        Tool.Run("analyze", "context", hf, _folder.File("first"), "--text", story, "--sequences", "2", "--tokens", "50").AssertSucceeds();
+        tool.Continue("analyze", "context", "trunk", hf, "--text", story, "--sequences", "2", "--tokens", "50").AssertFails(2, "another tokenizer");
     }
 
     [Fact]
@@ -102,6 +104,23 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
         Assert.StartsWith("2 sequences of 64 tokens", tool.Continue("analyze", "attention", "trunk", "--sequences", "2", "--out", _folder.Path).AssertSucceeds(), StringComparison.Ordinal);
         tool.Continue("analyze", "attention", "trunk", "--tokens", "1000", "--out", _folder.Path).AssertFails(2, "context of 64");
         tool.Continue("analyze", "attention", "trunk", "--sequences", "0").AssertFails(2, "--sequences 0");
+    }
+
+    [Fact]
+    public void What_models_make_of_their_context_is_a_row_each()
+    {
+        string output = tool.Continue("analyze", "context", "trunk@30", "trunk", "--sequences", "20").AssertSucceeds();
+
+        Assert.StartsWith("loss in nats of 1,280 tokens", output, StringComparison.Ordinal);
+        Assert.Matches(@"
+model +all +1 +2 +3-4 +5-8 +9-16 +17-32 +33-64 +repeats +others
+trunk@30( +\d\.\d{3}){10}
+trunk@\d+( +\d\.\d{3}){10}
+", output);
+
+        string text = _folder.Write("text.txt", string.Concat(Enumerable.Repeat("The quick brown fox. ", 50)));
+        Assert.StartsWith("loss in nats of 60 tokens", tool.Continue("analyze", "context", "trunk", "--text", text, "--sequences", "2", "--tokens", "30").AssertSucceeds(), StringComparison.Ordinal);
+        tool.Continue("analyze", "context", "trunk", "--tokens", "65").AssertFails(2, "context of 64");
     }
 
     [Theory]

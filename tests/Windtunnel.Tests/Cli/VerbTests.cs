@@ -21,6 +21,7 @@ public sealed class VerbTests(Tool tool)
     [InlineData("inherit")]
     [InlineData("analyze")]
     [InlineData("analyze", "attention")]
+    [InlineData("analyze", "context")]
     [InlineData("export")]
     [InlineData("data")]
     [InlineData("tokenizer")]
