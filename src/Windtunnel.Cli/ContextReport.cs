@@ -2,29 +2,29 @@ using Windtunnel.Models;
 
 namespace Windtunnel.Cli;
 
-/// <summary>Analyses of what models make of their context, as a table.</summary>
-internal sealed class ContextReport
+/// <summary>What models make of their context, as a table.</summary>
+internal static class ContextReport
 {
-    private readonly List<(string Model, ContextAnalysis Analysis)> _models = [];
-
-    /// <summary>Adds a model; all read the same sequences.</summary>
-    public void Add(string model, ContextAnalysis analysis) => _models.Add((model, analysis));
-
-    /// <summary>Writes a row a model.</summary>
-    public void Write()
+    /// <summary>Writes a row a model; all have read the same sequences.</summary>
+    public static void Write(IReadOnlyList<(string Model, ContextAnalysis Analysis)> models)
     {
-        ContextAnalysis first = _models[0].Analysis;
-        Console.WriteLine($"loss in nats of {first.All.Targets:N0} tokens: of all, by how many were read before, and of the {100.0 * first.Repeats.Targets / first.All.Targets:F1} %");
-        Console.WriteLine("that, with the two before them, repeat three of the same sequence");
+        ContextAnalysis first = models[0].Analysis;
+        Console.WriteLine($"nats a token, of {first.All.Targets:N0}: of all; by how many tokens were read before; of the {100.0 * first.Repeats.Targets / first.All.Targets:F1} % that");
+        Console.WriteLine("repeat, with the two tokens before them, three of the same sequence; of these after the two alone; what the rest of the sequence gains");
         Console.WriteLine();
-        TextTable table = new(["<model", "all", .. first.Positions.Select(band => band.From == band.To ? $"{band.From}" : $"{band.From}-{band.To}"), "repeats", "others"]);
-        foreach ((string model, ContextAnalysis analysis) in _models)
+        TextTable table = new(["<model", "all", .. first.Positions.Select(band => band.From == band.To ? $"{band.From}" : $"{band.From}-{band.To}"), "repeats", "two alone", "gain"]);
+        foreach ((string model, ContextAnalysis analysis) in models)
         {
-            table.Add([model, Nats(analysis.All.Mean), .. analysis.Positions.Select(band => Nats(band.Loss)), Nats(analysis.Repeats.Mean), Nats(analysis.Others.Mean)]);
+            table.Add([model, .. Columns(analysis).Select(loss => Nats(loss.Mean))]);
         }
 
+        IEnumerable<double> errors = Enumerable.Range(0, Columns(first).Count()).Select(column => models.Max(model => Columns(model.Analysis).ElementAt(column).Error));
+        table.Add(["standard error", .. errors.Select(Nats)]);
         table.Write();
     }
 
-    private static string? Nats(double loss) => double.IsNaN(loss) ? null : $"{loss:F3}";
+    private static IEnumerable<MeanLoss> Columns(ContextAnalysis analysis) =>
+        [analysis.All, .. analysis.Positions.Select(band => band.Loss), analysis.Repeats, analysis.Pairs, analysis.Gain];
+
+    private static string? Nats(double nats) => double.IsFinite(nats) ? $"{nats:F3}" : null;
 }

@@ -18,7 +18,8 @@ internal static class SweepTables
         {
             long repeats = sweep.Seeds.Count - 1, first = cell.Search.Replay(_ => null).Wanted.Count;
             DescentOptions? descent = sweep.Search as DescentOptions;
-            long least = repeats + (descent is null ? first : 1 + cell.Grid.Neighbours(cell.Start, descent.Reach).Count()), most = repeats + (descent is null ? first : cell.Grid.Count);
+            long Runs(long searched) => repeats + (descent is null ? first : Math.Min(searched, descent.RunsMax));
+            long least = Runs(1 + cell.Grid.Neighbours(cell.Start, descent?.Reach).Count()), most = Runs(cell.Grid.Count);
             total += least * cell.Flops;
             table.Add(cell.ToString(), Quantity.Count(cell.Tokens), Quantity.Flops(cell.Flops), $"{least}", $"{most:N0}", Quantity.Flops(least * cell.Flops));
         }
@@ -72,7 +73,7 @@ internal static class SweepTables
 
         double chance = results.Noise.Chance(1, 1), tolerance = results.Sweep.Search.Tolerance;
         Console.WriteLine(results.Noise.IsKnown
-            ? $"noise: a run's standard deviation over seeds is {results.Noise.Nats:F4} nats, pooled; differences within {tolerance:r} count as none in the search"
+            ? $"noise: a run's standard deviation over seeds is {results.Noise.Nats:F4} nats, pooled; losses within {tolerance:r} of a best count as good as it"
                 + (chance > tolerance ? $", and two equal runs differ by up to {chance:F4}: which of near values is best is chance" : "")
             : "noise: not known yet, no best has run with two seeds");
         foreach (string arm in results.Sweep.Cells.Select(cell => cell.Arm).Distinct())

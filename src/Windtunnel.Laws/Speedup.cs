@@ -21,9 +21,10 @@ public sealed class Speedup
     public double Beta { get; }
 
     /// <summary>Fits the baseline by least squares.</summary>
-    /// <param name="baseline">Tokens as a multiple of 20 N, and the loss; four points or more.</param>
+    /// <param name="baseline">Tokens as a multiple of 20 N, and the loss; three points or more, which three meet exactly.</param>
     public static Speedup Over(IReadOnlyCollection<(double Ratio, double Loss)> baseline)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(baseline.Count, 3);
         PowerLaw law = new();
         PointProblem problem = PointProblem.Bind(law, [.. baseline.Select(point => point.Ratio)], [.. baseline.Select(point => point.Loss)]);
         double[] fitted = new Fitter(problem, law.Objective).Search()[0].Parameters;

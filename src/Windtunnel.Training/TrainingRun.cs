@@ -208,7 +208,8 @@ public sealed class TrainingRun : IDisposable
             : store.OpenNewest() ?? throw new InvalidDataException($"{source.Path}: has no checkpoint to branch from");
         config = config.From(checkpoint.Step, checkpoint.Manifest.Tokens).Resolve(data.Tokenizer.VocabularySize);
         Require(config.Model == before.Model, "model", "is not the parent's; train --init-from takes weights alone");
-        Require(config.Optimizer.GetType() == before.Optimizer.GetType(), "optimizer.type", "is not the parent's; train --init-from takes weights alone");
+        string? unlike = config.Optimizer.UnlikeStateOf(before.Optimizer);
+        Require(unlike is null, $"optimizer.{unlike}", "is not the parent's; train --init-from takes weights alone");
         Require(
             config.TotalSteps > checkpoint.Step, "training.length",
             $"{config.TotalSteps} steps end before the branch does: it starts at step {checkpoint.Step}");

@@ -26,7 +26,7 @@ internal static class AnalyzeVerb
     private static readonly Option<string?> s_text = new("--text") { Description = "read this file instead of the run's held-out documents", HelpName = "FILE" };
     private static readonly Option<string> s_out = new("--out") { Description = "where attention.svg and attention.csv are written", DefaultValueFactory = _ => "attention", HelpName = "DIR" };
     private static readonly Argument<string[]> s_models = new("models") { Description = "each " + s_model.Description, HelpName = s_model.HelpName, Arity = ArgumentArity.OneOrMore };
-    private static readonly Option<int> s_many = new("--sequences") { Description = s_sequences.Description, DefaultValueFactory = _ => 1000 };
+    private static readonly Option<int?> s_many = new("--sequences") { Description = "how many sequences, spread evenly over the text; all unless said", HelpName = "N" };
     private static readonly Option<int?> s_read = new("--tokens") { Description = $"tokens read of a sequence; {ReadMax}, or the model's context where that is shorter, unless said", HelpName = "N" };
     private static readonly Option<string> s_runs = RunSession.RunsOption(), s_data = RunSession.DataOption();
 
@@ -41,12 +41,12 @@ internal static class AnalyzeVerb
                 """)
             { s_model, s_sequences, s_tokens, s_tau, s_eta, s_seed, s_text, s_out, s_runs, s_data };
             attention.SetAction(Attention);
-            Verb context = new("context", "say how much models gain from what they have read: their losses by its length, and where they need only repeat it", """
+            Verb context = new("context", "say how much models gain from what they have read: their losses by its length, and of what it repeats", """
                 windtunnel analyze context reference
                 windtunnel analyze context reference@1000 reference --tokens 64
                 windtunnel analyze context runs/reference --text README.md
                 """)
-            { s_models, s_many, s_read, s_seed, s_text, s_runs, s_data };
+            { s_models, s_many, s_read, s_text, s_runs, s_data };
             context.SetAction(Context);
             return new Command("analyze", "look into a trained model") { attention, context };
         }
@@ -55,8 +55,13 @@ internal static class AnalyzeVerb
     private static int Attention(ParseResult parsed)
     {
         Reference reference = Open(parsed, parsed.GetValue(s_model)!);
-        int[][] sequences = Sequences(
-            parsed, reference, parsed.GetValue(s_sequences), parsed.GetValue(s_tokens) ?? Math.Min(TokensMax, reference.Model.Dimensions.Context), targets: 0);
+        int count = parsed.GetValue(s_sequences), length = parsed.GetValue(s_tokens) ?? Math.Min(TokensMax, reference.Model.Dimensions.Context);
+        Require(count, "--sequences");
+        Require(length, "--tokens");
+        ulong seed = parsed.GetValue(s_seed);
+        int[][] sequences = parsed.GetValue(s_text) is { } text
+            ? OfText(text, reference.Tokenizer, count, length, seed)
+            : HeldOut(reference, parsed.GetValue(s_data)!, count, length, seed);
         using CpuBackend backend = new();
         using Model model = reference.Load(backend);
         AttentionAnalysis analysis = AttentionAnalysis.Of(model, sequences, parsed.GetValue(s_tau), parsed.GetValue(s_eta));
@@ -73,55 +78,91 @@ internal static class AnalyzeVerb
     private static int Context(ParseResult parsed)
     {
         Reference[] references = [.. parsed.GetValue(s_models)!.Select(model => Open(parsed, model))];
-        int length = parsed.GetValue(s_read) ?? Math.Min(ReadMax, references.Min(reference => reference.Model.Dimensions.Context));
-        int[][] sequences = Sequences(parsed, references[0], parsed.GetValue(s_many), length, targets: 1);
-        using CpuBackend backend = new();
-        ContextReport report = new();
-        foreach (Reference reference in references)
+        Reference narrow = references.MinBy(reference => reference.Model.Dimensions.Context)!;
+        int context = narrow.Model.Dimensions.Context, length = parsed.GetValue(s_read) ?? Math.Min(ReadMax, context);
+        Require(length, "--tokens");
+        Require(parsed.GetValue(s_many) ?? 1, "--sequences");
+        if (length > context)
         {
-            if (!Sequences(parsed, reference, sequences.Length, length, targets: 1).Zip(sequences).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second)))
-            {
-                throw new ValidationException($"{reference.Path}: has other text or another tokenizer than {references[0].Path}; analyze it by itself");
-            }
-
-            using Model model = reference.Load(backend);
-            report.Add(Path.GetFileName(reference.Path), ContextAnalysis.Of(model, sequences));
+            throw new ValidationException($"--tokens {length}: {narrow.Path} has a context of {context}");
         }
 
-        report.Write();
+        // Before any model reads, which may take long.
+        int[][][] sequences = [.. references.Select(reference => Windows(parsed, reference, length))];
+        for (int i = 1; i < references.Length; i++)
+        {
+            if (sequences[i].Length != sequences[0].Length || !sequences[i].Zip(sequences[0]).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second)))
+            {
+                throw new ValidationException($"{references[i].Path}: has other text or another tokenizer than {references[0].Path}; analyze it by itself");
+            }
+        }
+
+        using CpuBackend backend = new();
+        ContextReport.Write([.. references.Select(reference =>
+        {
+            using Model model = reference.Load(backend);
+            return (Path.GetFileName(reference.Path), ContextAnalysis.Of(model, sequences[0]));
+        })]);
         return 0;
+    }
+
+    // Windows that do not overlap, of so many tokens and the one after, spread evenly over the text.
+    private static int[][] Windows(ParseResult parsed, Reference reference, int length)
+    {
+        int? count = parsed.GetValue(s_many);
+        if (parsed.GetValue(s_text) is { } path)
+        {
+            int[] ids = Encode(path, reference.Tokenizer, length + 1);
+            int all = (ids.Length - 1) / length, taken = Math.Min(count ?? all, all);
+            return [.. Enumerable.Range(0, taken).Select(i => ids.AsSpan((int)((long)i * all / taken) * length, length + 1).ToArray())];
+        }
+
+        using Dataset dataset = OpenHeldOut(reference, parsed.GetValue(s_data)!);
+        int[] inputs = new int[length], targets = new int[length];
+        List<int[]> sequences = [];
+        foreach (ValidationSource source in dataset.Validation)
+        {
+            ValidationWindows windows = source.Windows(length, count is { } limit ? (long)limit * length / dataset.Validation.Count : null);
+            for (long window = 0; window < windows.Count; window++)
+            {
+                if (windows.Read(window, inputs, targets) == length)
+                {
+                    sequences.Add([inputs[0], .. targets]);
+                }
+            }
+        }
+
+        return sequences.Count > 0 ? [.. sequences] : throw new ValidationException($"{reference.Path}: its held-out documents are too few for a sequence of {length} tokens");
     }
 
     private static Reference Open(ParseResult parsed, string model) => Reference.Open(Reference.Find(model, parsed.GetValue(s_runs)!), "analyze");
 
-    // Of so many tokens and targets beside them.
-    private static int[][] Sequences(ParseResult parsed, Reference reference, int count, int length, int targets)
+    private static void Require(int value, string option)
     {
-        if (count < 1 || length < 1)
+        if (value < 1)
         {
-            throw new ValidationException($"{(count < 1 ? $"--sequences {count}" : $"--tokens {length}")}: must be at least 1");
+            throw new ValidationException($"{option} {value}: must be at least 1");
         }
-
-        ulong seed = parsed.GetValue(s_seed);
-        return parsed.GetValue(s_text) is { } text
-            ? OfText(text, reference.Tokenizer, count, length + targets, seed)
-            : HeldOut(reference, parsed.GetValue(s_data)!, count, length + targets, seed);
     }
 
-    private static int[][] HeldOut(Reference reference, string data, int count, int length, ulong seed)
+    private static Dataset OpenHeldOut(Reference reference, string data)
     {
         if (reference.Run is null)
         {
             throw new ValidationException($"{reference.Path}: is no run and has no held-out documents; give some text with --text");
         }
 
-        using Dataset dataset = reference.OpenData(data, Notices.OnConsole.Noticed);
-        return dataset.Validation.Count == 0
-            ? throw new ValidationException($"{reference.Path}: holds no documents out; give some text with --text")
-            : [.. dataset.Validation.SelectMany((source, i) => source.Sample((count / dataset.Validation.Count) + (i < count % dataset.Validation.Count ? 1 : 0), length, seed))];
+        Dataset dataset = reference.OpenData(data, Notices.OnConsole.Noticed);
+        if (dataset.Validation.Count > 0)
+        {
+            return dataset;
+        }
+
+        dataset.Dispose();
+        throw new ValidationException($"{reference.Path}: holds no documents out; give some text with --text");
     }
 
-    private static int[][] OfText(string path, Tokenizer tokenizer, int count, int length, ulong seed)
+    private static int[] Encode(string path, Tokenizer tokenizer, int least)
     {
         if (!File.Exists(path))
         {
@@ -129,9 +170,18 @@ internal static class AnalyzeVerb
         }
 
         int[] ids = tokenizer.Encode(File.ReadAllText(path));
-        int places = ids.Length - length + 1;
-        return places >= 1
-            ? [.. Enumerable.Range(0, count).Select(i => ids.AsSpan((int)(Tensors.Philox.Named(seed, "places").Uniform((ulong)i) * places), length).ToArray())]
-            : throw new ValidationException($"--text {path}: {ids.Length} tokens are too few for a sequence of {length}");
+        return ids.Length >= least ? ids : throw new ValidationException($"--text {path}: {ids.Length} tokens are too few for a sequence of {least}");
+    }
+
+    private static int[][] HeldOut(Reference reference, string data, int count, int length, ulong seed)
+    {
+        using Dataset dataset = OpenHeldOut(reference, data);
+        return [.. dataset.Validation.SelectMany((source, i) => source.Sample((count / dataset.Validation.Count) + (i < count % dataset.Validation.Count ? 1 : 0), length, seed))];
+    }
+
+    private static int[][] OfText(string path, Tokenizer tokenizer, int count, int length, ulong seed)
+    {
+        int[] ids = Encode(path, tokenizer, length);
+        return [.. Enumerable.Range(0, count).Select(i => ids.AsSpan((int)(Tensors.Philox.Named(seed, "places").Uniform((ulong)i) * (ids.Length - length + 1)), length).ToArray())];
     }
 }

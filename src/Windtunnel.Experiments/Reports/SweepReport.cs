@@ -51,7 +51,7 @@ internal static class SweepReport
         bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1, hasDiverged = begun.Any(cell => cell.Diverged > 0);
         double lowest = begun.Select(cell => cell.Mean).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Min();
         yield return new ReportTable(
-            $"The best of each cell. Losses that differ by no more than {results.Sweep.Search.Tolerance:r} nats count as equal in the search.{(begun.Any(cell => results.SpeedupInTokens(cell) is { IsExtrapolated: true }) ? " * beyond the lengths of the baseline." : "")}",
+            $"The best of each cell. Losses within {results.Sweep.Search.Tolerance:r} nats of a best count as good as it.{(begun.Any(cell => results.SpeedupInTokens(cell) is { IsExtrapolated: true }) ? " * beyond the lengths of the baseline." : "")}",
             [
                 "<cell", "runs", .. hasDiverged ? ["diverged"] : Array.Empty<string>(), "<searched", "loss (nats/token)", "deviation", "seeds",
                 .. hasArms ? [$"less {results.Sweep.Baseline}", "<verdict", "speedup in tokens", "<95 %", "in time"] : Array.Empty<string>(),

@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 namespace Windtunnel.Experiments.Tuning;
 
 /// <summary>The coordinate descent of <see cref="CoordinateDescent"/>.</summary>
-/// <param name="Tolerance">Losses that differ by no more count as equal, in nats.</param>
+/// <param name="Tolerance">Losses that differ by no more count as equal, in nats: to the search, unless it has a reach, and in saying which settings are stable.</param>
 /// <param name="RunsMax">The most runs of a cell, without the repeated ones.</param>
 /// <param name="Reach">How many values away on its axis a neighbour may be; any value when null, as in the study.</param>
 public sealed record DescentOptions(double Tolerance = 3e-3, int RunsMax = 1000, int? Reach = null) : SearchOptions(Tolerance)
@@ -32,8 +32,8 @@ public sealed record DescentOptions(double Tolerance = 3e-3, int RunsMax = 1000,
 /// <summary>
 /// The fine-grained coordinate descent of Wen et al. 2025, phase I: run every one-coordinate change of a baseline; if one is
 /// better, it becomes the baseline and its own neighbours are completed; stop where all neighbours of a configuration have run and
-/// its loss is within a tolerance of the best. With a reach, where those of the best itself have run: what lies beyond them is not known
-/// from a configuration that is nearly as good.
+/// its loss is within a tolerance of the best. With a reach, the tolerance aside, where those of the best itself have run: what lies beyond them
+/// is not known from a configuration that is nearly as good.
 /// </summary>
 /// <param name="grid">What may be tried.</param>
 /// <param name="start">The first baseline.</param>

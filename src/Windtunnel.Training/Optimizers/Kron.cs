@@ -66,7 +66,7 @@ public sealed record KronOptions(
         Require(PreconditionerRate is > 0 and <= 1, "preconditionerRate", PreconditionerRate, "positive and at most 1");
         Require(MinProbability is > 0 and <= 1, "minProbability", MinProbability, "positive and at most 1");
         Require(BalanceEvery >= 1, "balanceEvery", BalanceEvery, "at least 1");
-        Require(InitialScale > 0, "initialScale", InitialScale, "positive");
+        Require(InitialScale is >= 1e-30 and <= 1e30, "initialScale", InitialScale, "between 1E-30 and 1E+30");
         Require(BlockSize >= 0, "blockSize", BlockSize, "at least 0");
         Require(MaxDimension >= 1, "maxDimension", MaxDimension, "at least 1");
         Require(MergedDimension >= 0, "mergedDimension", MergedDimension, "at least 0");

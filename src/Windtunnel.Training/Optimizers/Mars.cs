@@ -63,6 +63,7 @@ public sealed record MarsOptions(
         Require(Gamma is >= 0 and <= 1, "gamma", Gamma, "between 0 and 1");
         RequireEpsilon(Epsilon);
         Require(VectorDecay is null or >= 0, "vectorDecay", VectorDecay ?? 0, "at least 0");
+        RequireDecay(VectorDecay ?? WeightDecay, LearningRate * Vectors.Ratio, "vectorDecay");
         Vectors.Validate("vectors");
     }
 }

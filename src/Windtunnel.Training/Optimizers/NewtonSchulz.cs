@@ -8,7 +8,7 @@ namespace Windtunnel.Training.Optimizers;
 /// Orthogonalises a matrix by Newton-Schulz iterations: X = M / (scale |M| + epsilon), then X = a X + (b A + c A A) X with
 /// A = X X^T on the smaller side. Each step maps every singular value s to a s + b s^3 + c s^5, which sends them to about 1.
 /// A and A A are symmetric, so each costs half a product. Where one side is much the longer, several steps are carried out on A
-/// alone and X = (p I + N) X at their end: the same in exact arithmetic at about half the operations.
+/// alone and X = (p I + N) X at their end: the same in exact arithmetic at fewer operations (docs/numerics.md).
 /// </summary>
 /// <param name="backend">Where the matrices are.</param>
 /// <param name="steps">How many iterations.</param>

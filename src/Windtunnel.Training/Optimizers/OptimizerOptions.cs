@@ -73,6 +73,9 @@ public abstract record OptimizerOptions(double LearningRate, double WeightDecay)
     /// <summary>The optimizer for a model's parameters; its state is zero.</summary>
     public Optimizer Build(ParameterSet parameters, Backend backend) => new(this, parameters, backend);
 
+    /// <summary>The setting in which this differs from another so that it can't go on with the other's state; null where it can.</summary>
+    public virtual string? UnlikeStateOf(OptimizerOptions other) => GetType() == other.GetType() ? null : "type";
+
     /// <summary>Throws unless every hyperparameter makes sense.</summary>
     /// <exception cref="ValidationException">Names the setting, its value and its range.</exception>
     public virtual void Validate()
@@ -80,9 +83,18 @@ public abstract record OptimizerOptions(double LearningRate, double WeightDecay)
         Require(LearningRate > 0, "learningRate", LearningRate, "positive");
         Require(WeightDecay >= 0, "weightDecay", WeightDecay, "at least 0");
         Require(ClipNorm >= 0, "clipNorm", ClipNorm, "at least 0");
+        RequireDecay(WeightDecay, LearningRate, "weightDecay");
+    }
+
+    /// <summary>Throws where a step would take all of the weights away, or with decay: decoupled a large share of them.</summary>
+    internal void RequireDecay(double decay, double rate, string name)
+    {
         Require(
-            Decay != DecayKind.Decoupled || WeightDecay < DecoupledShareMax, "weightDecay", WeightDecay,
+            Decay != DecayKind.Decoupled || decay < DecoupledShareMax, name, decay,
             $"below {DecoupledShareMax.ToString(CultureInfo.InvariantCulture)} with decay: decoupled, where every step takes that share of the weights away");
+        Require(
+            Decay == DecayKind.Decoupled || decay * rate < 1, name, decay,
+            $"less than one over the rate, which is {rate.ToString("g4", CultureInfo.InvariantCulture)}: a step takes the product of the two of the weights away");
     }
 
     /// <summary>Throws a one-line error unless <paramref name="holds"/>.</summary>

@@ -41,6 +41,10 @@ public sealed record ScheduleFreeOptions(
     }
 
     /// <inheritdoc/>
+    public override string? UnlikeStateOf(OptimizerOptions other) =>
+        base.UnlikeStateOf(other) ?? (Beta1 == ((ScheduleFreeOptions)other).Beta1 ? null : "beta1");
+
+    /// <inheritdoc/>
     public override void Validate()
     {
         base.Validate();
@@ -82,8 +86,16 @@ internal sealed class ScheduleFreeDirection(OptimizerState state, ParameterGroup
             (float)options.Epsilon, step.Rate > 0 ? (float)(step.Decay / step.Rate) : 0, to.GradScale));
     }
 
-    // y = (1 - beta1) z + beta1 x.
-    public override void Average() => state.Backend.Lerp(group.Values, _z, (float)(1 - (1 / options.Beta1)));
+    // y = (1 - beta1) z + beta1 x; before the first update all three are the same, and z is not set.
+    public override void Average()
+    {
+        Span<double> now = stackalloc double[2];
+        scalars.Read(now);
+        if (now[0] > 0)
+        {
+            state.Backend.Lerp(group.Values, _z, (float)(1 - (1 / options.Beta1)));
+        }
+    }
 
     private static (double Sum, double Highest, double Share) Next(ReadOnlySpan<double> before, double rate)
     {

@@ -85,7 +85,10 @@ public sealed record ScionOptions(
         Require(Radius > 0, "radius", Radius, "positive");
         Require(TableRadius > 0, "tableRadius", TableRadius, "positive");
         Require(VectorRadius > 0, "vectorRadius", VectorRadius, "positive");
-        Require(!Constrained || (WeightDecay == 0 && Decay == DecayKind.Scheduled), "constrained", Constrained, "false where weightDecay is not 0 or decay not scheduled");
+        Require(
+            !Constrained || (WeightDecay == 0 && Decay == DecayKind.Scheduled && DecayOn == DecayScope.All && !CautiousDecay), "constrained", Constrained,
+            "false unless weightDecay is 0, decay scheduled, decayOn all and cautiousDecay false");
+        RequireDecay(Constrained ? 1 : WeightDecay, LearningRate * (Constrained ? 1 : Math.Max(Radius, Math.Max(TableRadius, VectorRadius))), "weightDecay");
         NewtonSchulz.Validate("newtonSchulz");
     }
 }

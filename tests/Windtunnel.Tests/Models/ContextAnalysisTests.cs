@@ -16,16 +16,23 @@ public sealed class ContextAnalysisTests
         using CpuBackend backend = new(1);
         using Model model = Build(backend);
         Random random = new(1);
-        int[][] sequences = [.. Enumerable.Range(0, 6).Select(_ => Enumerable.Range(0, Length + 1).Select(_ => random.Next(3)).ToArray())];
+        int[][] sequences = [.. Enumerable.Range(0, 6).Select(_ => Enumerable.Range(0, Length + 1).Select(_ => random.Next(2)).ToArray())];
         double[][] losses = [.. sequences.Select(sequence => Losses(model, sequence))];
 
         ContextAnalysis analysis = ContextAnalysis.Of(model, sequences);
 
-        Assert.Equal([(1, 1), (2, 2), (3, 4), (5, 8), (9, Length)], analysis.Positions.Select(band => (band.From, band.To)));
-        Assert.All(analysis.Positions, band => Assert.Equal(losses.SelectMany(row => row[(band.From - 1)..band.To]).Average(), band.Loss, 1e-5));
-        double[] repeats = [.. sequences.Zip(losses).SelectMany(pair => pair.Second.Where((_, i) => IsRepeat(pair.First, i)))];
-        Assert.Equal((repeats.Length, (sequences.Length * Length) - repeats.Length), (analysis.Repeats.Targets, analysis.Others.Targets));
-        Assert.Equal(repeats.Average(), analysis.Repeats.Mean, 1e-5);
+        Assert.Equal([(1, 4), (5, Length)], analysis.Positions.Select(band => (band.From, band.To)));
+        Assert.All(analysis.Positions, band => Assert.Equal(losses.SelectMany(row => row[(band.From - 1)..band.To]).Average(), band.Loss.Mean, 1e-5));
+        (int[] Sequence, int Target, double Loss)[] repeats =
+            [.. sequences.Zip(losses).SelectMany(pair => Enumerable.Range(0, Length).Where(i => IsRepeat(pair.First, i)).Select(i => (pair.First, i, pair.Second[i])))];
+        double[] alone = [.. repeats.Select(repeat => Losses(model, repeat.Sequence[(repeat.Target - 1)..(repeat.Target + 2)])[1])];
+        Assert.True(repeats.Length > 10);
+        Assert.Equal(repeats.Length, analysis.Repeats.Targets);
+        Assert.Equal(repeats.Average(repeat => repeat.Loss), analysis.Repeats.Mean, 1e-5);
+        Assert.Equal(alone.Average(), analysis.Pairs.Mean, 1e-5);
+        double[] gains = [.. repeats.Zip(alone, (repeat, pair) => pair - repeat.Loss)];
+        Assert.Equal(gains.Average(), analysis.Gain.Mean, 1e-5);
+        Assert.Equal(Math.Sqrt(gains.Sum(gain => Math.Pow(gain - gains.Average(), 2)) / (gains.Length - 1) / gains.Length), analysis.Gain.Error, 1e-5);
         Assert.Equal(losses.SelectMany(row => row).Average(), analysis.All.Mean, 1e-5);
     }
 
@@ -37,9 +44,9 @@ public sealed class ContextAnalysisTests
 
         ContextAnalysis analysis = ContextAnalysis.Of(model, [[0, 1, 2, 3, 4]]);
 
-        Assert.Equal((0, 4), (analysis.Repeats.Targets, analysis.Others.Targets));
+        Assert.Equal((0, 4), (analysis.Repeats.Targets, analysis.All.Targets));
         Assert.True(double.IsNaN(analysis.Repeats.Mean));
-        Assert.Equal(analysis.Others.Mean, analysis.All.Mean);
+        Assert.True(double.IsNaN(analysis.Gain.Error));
     }
 
     [Fact]
@@ -66,21 +73,12 @@ public sealed class ContextAnalysisTests
     private static double[] Losses(Model model, int[] sequence)
     {
         using Tape tape = new(model.Backend, recording: false);
-        Tensor tokens = tape.New(new Shape(1, Length), DType.I32);
-        model.Backend.Write(tokens, sequence.AsSpan(0, Length));
-        float[] logits = new float[Length * Vocabulary];
+        int length = sequence.Length - 1;
+        Tensor tokens = tape.New(new Shape(1, length), DType.I32);
+        model.Backend.Write(tokens, sequence.AsSpan(0, length));
+        float[] logits = new float[length * Vocabulary];
         model.Backend.Read(model.Logits(tape, tokens), logits);
-        return [.. Enumerable.Range(0, Length).Select(i =>
-        {
-            ReadOnlySpan<float> row = logits.AsSpan(i * Vocabulary, Vocabulary);
-            double sum = 0;
-            foreach (float logit in row)
-            {
-                sum += Math.Exp(logit);
-            }
-
-            return Math.Log(sum) - row[sequence[i + 1]];
-        })];
+        return [.. logits.Chunk(Vocabulary).Select((row, i) => Math.Log(row.Sum(logit => Math.Exp(logit))) - row[sequence[i + 1]])];
     }
 
     private static bool IsRepeat(int[] sequence, int target) =>

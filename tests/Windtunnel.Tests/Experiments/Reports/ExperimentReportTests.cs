@@ -32,7 +32,7 @@ public sealed class ExperimentReportTests : IDisposable
         variants:
           adamw: {optimizer: {type: adamw, learningRate: 1e-3}}
           "<script>alert(1)</script>": {optimizer: {type: adamw, learningRate: 2e-2}}
-          wild: {optimizer: {type: adamw, learningRate: 1e30}}
+          wild: {optimizer: {type: adamw, learningRate: 1e30, weightDecay: 0}}
         """;
 
     private const string Sweep = $$$"""
@@ -42,7 +42,7 @@ public sealed class ExperimentReportTests : IDisposable
         search: {type: grid}
         seeds: [1, 2]
         arms:
-          adamw: {start: {optimizer: {type: adamw}}, grid: {optimizer.learningRate: [1e-3, 1e-2, 1e30]}}
+          adamw: {start: {optimizer: {type: adamw, weightDecay: 0}}, grid: {optimizer.learningRate: [1e-3, 1e-2, 1e30]}}
           "<img src=x>": {start: {optimizer: {type: lion}}, grid: {optimizer.learningRate: [1e-4, 1e-3]}}
         """;
 

@@ -81,6 +81,22 @@ public sealed class OptimizerConformanceTests(OptimizerConformanceTests.Texts te
         }
     }
 
+    // For Schedule-Free, whose saved weights are not those in training.
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Before_the_first_step_the_weights_to_be_judged_are_those_in_training(string name)
+    {
+        using CpuBackend backend = new(1);
+        using ParameterSet parameters = Small(backend);
+        using Optimizer optimizer = Cases[name].Build(parameters, backend);
+        float[] before = Read(backend, parameters.Values);
+
+        optimizer.BeginEvaluation();
+        Assert.Equal(before, Read(backend, parameters.Values));
+        optimizer.EndEvaluation();
+        Assert.Equal(before, Read(backend, parameters.Values));
+    }
+
     [Theory]
     [MemberData(nameof(Names))]
     public void A_gradient_that_is_not_a_number_changes_neither_weights_nor_state(string name)

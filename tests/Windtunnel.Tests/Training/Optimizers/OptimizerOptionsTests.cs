@@ -35,7 +35,13 @@ public sealed class OptimizerOptionsTests
     [InlineData("optimizer.roles: [] must be null for the hidden matrices, or name some", "muon", "roles=[]")]
     [InlineData("optimizer.caution: true must be false with form: original", "soap", "preset=original; caution=true")]
     [InlineData("optimizer.vectorDecay: -1 must be at least 0", "mars", "vectorDecay=-1")]
-    [InlineData("optimizer.constrained: true must be false where", "scion", "constrained=true")]
+    [InlineData("optimizer.vectorDecay: 0.1 must be below 0.05 with decay: decoupled", "mars", "preset=original; decay=decoupled")]
+    [InlineData("optimizer.weightDecay: 0.2 must be less than one over the rate, which is 10", "sgd", "learningRate=10; weightDecay=0.2")]
+    [InlineData("optimizer.weightDecay: 0.1 must be less than one over the rate, which is 30", "scion", "radius=3000")]
+    [InlineData("optimizer.initialScale: 1E-60 must be between", "kron", "initialScale=1e-60")]
+    [InlineData("optimizer.constrained: true must be false unless", "scion", "constrained=true")]
+    [InlineData("optimizer.constrained: true must be false unless", "scion", "preset=original; decayOn=matrices")]
+    [InlineData("optimizer.constrained: true must be false unless", "scion", "preset=original; cautiousDecay=true")]
     [InlineData("optimizer.caution: true must be false", "schedule-free", "caution=true")]
     [InlineData("optimizer.preset is \"tuned\"; adamw has the presets study, original", "adamw", "preset=tuned")]
     [InlineData("optimizer.preset is \"study\"; sgd has no presets", "sgd", "preset=study")]
@@ -45,6 +51,15 @@ public sealed class OptimizerOptionsTests
         ValidationException error = Assert.Throws<ValidationException>(() => Bind([$"optimizer={optimizer}", .. setting.Split("; ").Select(each => $"optimizer.{each}")]).Resolve(257));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public void State_is_gone_on_with_by_the_same_type_and_for_schedule_free_by_the_same_mix()
+    {
+        Assert.Null(new AdamWOptions(1e-3).UnlikeStateOf(new AdamWOptions(Beta1: 0.8)));
+        Assert.Equal("type", new AdamWOptions().UnlikeStateOf(new NAdamWOptions()));
+        Assert.Null(new ScheduleFreeOptions(1e-3).UnlikeStateOf(new ScheduleFreeOptions()));
+        Assert.Equal("beta1", new ScheduleFreeOptions(Beta1: 0.95).UnlikeStateOf(new ScheduleFreeOptions()));
     }
 
     [Fact]

@@ -39,6 +39,30 @@ public sealed class SophiaTests
         Assert.Equal(bowl.Seen[1], after);
     }
 
+    [Theory]
+    [InlineData(SophiaEstimator.SampledLabels, 2)]
+    [InlineData(SophiaEstimator.HessianVector, 2)]
+    [InlineData(SophiaEstimator.HessianVector, 3)]
+    public void An_estimate_that_is_not_a_number_changes_neither_curvature_nor_weights(SophiaEstimator estimator, int brokenCall)
+    {
+        using CpuBackend backend = new(1);
+        using ParameterSet parameters = new();
+        Parameter parameter = parameters.Matrix("w", ParameterRole.Hidden, 3, 40, 0.1f).Parameters[0];
+        parameters.Allocate(backend, gradients: true);
+        parameters.Initialize(backend, 1);
+        using Optimizer optimizer = new SophiaOptions(Interval: 1, Estimator: estimator).Build(parameters, backend);
+        Bowl bowl = new(parameter, [.. Enumerable.Repeat(1f, 120)], backend) { BrokenCall = brokenCall };
+        bowl.ComputeGradients(null);
+        float[] before = bowl.Seen[0], after = new float[120], hessian = new float[120];
+        optimizer.Step(new OptimizerStep(1, RateFactor: 0, 1, Seed: 3, bowl));
+        Assert.True(bowl.Calls >= brokenCall);
+
+        backend.Read(optimizer.State.Single(state => state.Name == "sophia.hessian.w").Tensor, hessian);
+        backend.Read(parameter.Value, after);
+        Assert.All(hessian, value => Assert.Equal(0, value));
+        Assert.Equal(before, after);
+    }
+
     [Fact]
     public void Labels_drawn_from_the_model_have_gradients_that_cancel_on_average()
     {
@@ -84,12 +108,15 @@ public sealed class SophiaTests
 
         public List<float[]> Seen { get; } = [];
 
+        /// <summary>The call, from 1, whose gradients are not numbers.</summary>
+        public int BrokenCall { get; init; }
+
         public void ComputeGradients(Philox? labels)
         {
             float[] weights = new float[curvature.Length];
             backend.Read(parameter.Value, weights);
             Seen.Add(weights);
-            backend.Write(parameter.Grad, [.. weights.Select((w, i) => w * curvature[i])]);
+            backend.Write(parameter.Grad, [.. weights.Select((w, i) => Calls == BrokenCall ? float.NaN : w * curvature[i])]);
         }
     }
 }
