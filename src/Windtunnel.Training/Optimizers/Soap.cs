@@ -193,7 +193,6 @@ internal sealed class SoapDirection : Direction
             Rotate(_a, _grads, back: false);
             _backend.Adam(_u, _a, _m, _v, new Destination(0, correction, 1), new AdamStep((float)options.Beta1, (float)options.Beta2, 1, 0, 1, (float)options.Epsilon));
             Rotate(_a, _u, back: true);
-            _backend.Add(_u, _a, 1, accumulate: false);
             if (refresh && !isOriginal)
             {
                 Refresh();
@@ -210,13 +209,13 @@ internal sealed class SoapDirection : Direction
                 Refresh();
             }
 
-            _backend.Add(_grads, _u, 1, accumulate: false);
+            _backend.Add(_grads, _a, 1, accumulate: false);
         }
 
         // One power iteration: the basis Q becomes that of the QR factorisation of the average times Q, by descending q^T average q.
         private void Refresh()
         {
-            Rotate(_a, _m, back: true);
+            Rotate(_u, _m, back: true);
             foreach (Side side in _sides)
             {
                 Tensor product = View(_square, side.Basis.Shape), sorted = View(_sorted, side.Basis.Shape);
@@ -229,7 +228,7 @@ internal sealed class SoapDirection : Direction
                 _backend.Add(_v, _b, 1, accumulate: false);
             }
 
-            Rotate(_m, _a, back: false);
+            Rotate(_m, _u, back: false);
         }
 
         // y = Q_left^T x Q_right, or the way back Q_left x Q_right^T, of the sides that there are.
