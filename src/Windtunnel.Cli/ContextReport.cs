@@ -9,8 +9,10 @@ internal static class ContextReport
     public static void Write(IReadOnlyList<(string Model, ContextAnalysis Analysis)> models)
     {
         ContextAnalysis first = models[0].Analysis;
-        Console.WriteLine($"nats a token, of {first.All.Targets:N0}: of all; by how many tokens were read before; of the {100.0 * first.Repeats.Targets / first.All.Targets:F1} % that");
-        Console.WriteLine("repeat, with the two tokens before them, three of the same sequence; of these after the two alone; what the rest of the sequence gains");
+        Console.WriteLine($"loss in nats of {first.All.Targets:N0} tokens: of all, and by how many the model had read before");
+        Console.WriteLine($"repeats    {100.0 * first.Repeats.Targets / first.All.Targets:F1} %: those that, with the two before them, repeat three of the same sequence");
+        Console.WriteLine("two alone  the same tokens, where the model reads only the two before each");
+        Console.WriteLine("gain       what the rest of the sequence tells it: two alone less repeats");
         Console.WriteLine();
         TextTable table = new(["<model", "all", .. first.Positions.Select(band => band.From == band.To ? $"{band.From}" : $"{band.From}-{band.To}"), "repeats", "two alone", "gain"]);
         foreach ((string model, ContextAnalysis analysis) in models)

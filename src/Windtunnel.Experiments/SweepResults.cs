@@ -203,6 +203,9 @@ public sealed record CellResult(Cell Cell, SearchState Search, IReadOnlyList<Swe
            select axis.Item.Name,
     ];
 
+    /// <summary>Whether its search is over, and its best is inside the grid.</summary>
+    public bool IsSearched => Missing == 0 && Search.IsOptimum && AtEdge.Count == 0;
+
     /// <summary>How far its search is, for people.</summary>
     public string Progress => this switch
     {

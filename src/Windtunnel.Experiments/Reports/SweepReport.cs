@@ -48,12 +48,12 @@ internal static class SweepReport
             yield break;
         }
 
-        bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1, hasDiverged = begun.Any(cell => cell.Diverged > 0);
+        bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1, hasDiverged = begun.Any(cell => cell.Diverged > 0), isSearched = begun.All(cell => cell.IsSearched);
         double lowest = begun.Select(cell => cell.Mean).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Min();
         yield return new ReportTable(
             $"The best of each cell. Losses within {results.Sweep.Search.Tolerance:r} nats of a best count as good as it.{(begun.Any(cell => results.SpeedupInTokens(cell) is { IsExtrapolated: true }) ? " * beyond the lengths of the baseline." : "")}",
             [
-                "<cell", "runs", .. hasDiverged ? ["diverged"] : Array.Empty<string>(), "<searched", "loss (nats/token)", "deviation", "seeds",
+                "<cell", "runs", .. hasDiverged ? ["diverged"] : Array.Empty<string>(), .. isSearched ? Array.Empty<string>() : ["<searched"], "loss (nats/token)", "deviation", "seeds",
                 .. hasArms ? [$"less {results.Sweep.Baseline}", "<verdict", "speedup in tokens", "<95 %", "in time"] : Array.Empty<string>(),
                 "step (ms)", "<best settings",
             ],
@@ -61,7 +61,7 @@ internal static class SweepReport
                 .. begun.Select(cell => new ReportRow(
                 [
                     cell.Cell.ToString(), $"{cell.Runs.Count(run => run.Loss is not null):N0}", .. hasDiverged ? [$"{cell.Diverged:N0}"] : Array.Empty<string>(),
-                    cell.Progress, RunSections.Loss(cell.Mean), RunSections.Loss(cell.Deviation),
+                    .. isSearched ? Array.Empty<string>() : [cell.Progress], RunSections.Loss(cell.Mean), RunSections.Loss(cell.Deviation),
                     $"{cell.BestRuns.Count}", .. hasArms ? Against(results, cell) : Array.Empty<string?>(),
                     double.IsFinite(cell.StepSeconds) ? $"{1e3 * cell.StepSeconds:F1}" : null, Describe(cell),
                 ], Strong: begun.Length > 1 && cell.Mean == lowest)),

@@ -111,11 +111,11 @@ public sealed class InheritVerbTests(Tool tool) : IDisposable
     {
         string output = tool.Continue("analyze", "context", "trunk@30", "trunk", "--sequences", "20").AssertSucceeds();
 
-        Assert.StartsWith("nats a token, of 1,280", output, StringComparison.Ordinal);
+        Assert.StartsWith("loss in nats of 1,280 tokens", output, StringComparison.Ordinal);
         Assert.Matches(@"\nmodel +all +1-4 +5-16 +17-64 +repeats +two alone +gain\ntrunk@30( +-?\d\.\d{3}){7}\ntrunk@\d+( +-?\d\.\d{3}){7}\nstandard error( +0\.\d{3}){7}\n", output);
 
         string text = _folder.Write("text.txt", string.Concat(Enumerable.Repeat("The quick brown fox. ", 50)));
-        Assert.StartsWith("nats a token, of 60", tool.Continue("analyze", "context", "trunk", "--text", text, "--sequences", "2", "--tokens", "30").AssertSucceeds(), StringComparison.Ordinal);
+        Assert.StartsWith("loss in nats of 60 tokens", tool.Continue("analyze", "context", "trunk", "--text", text, "--sequences", "2", "--tokens", "30").AssertSucceeds(), StringComparison.Ordinal);
         tool.Continue("analyze", "context", "trunk", "--tokens", "65").AssertFails(2, "--tokens 65: ");
     }
 
