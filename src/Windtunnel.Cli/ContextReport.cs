@@ -15,17 +15,17 @@ internal static class ContextReport
         Console.WriteLine("gain       what the rest of the sequence tells it: two alone less repeats");
         Console.WriteLine();
         TextTable table = new(["<model", "all", .. first.Positions.Select(band => band.From == band.To ? $"{band.From}" : $"{band.From}-{band.To}"), "repeats", "two alone", "gain"]);
-        foreach ((string model, ContextAnalysis analysis) in models)
+        MeanLoss[][] rows = [.. models.Select(model => Columns(model.Analysis))];
+        foreach ((string model, MeanLoss[] row) in models.Zip(rows, (model, row) => (model.Model, row)))
         {
-            table.Add([model, .. Columns(analysis).Select(loss => Nats(loss.Mean))]);
+            table.Add([model, .. row.Select(loss => Nats(loss.Mean))]);
         }
 
-        IEnumerable<double> errors = Enumerable.Range(0, Columns(first).Count()).Select(column => models.Max(model => Columns(model.Analysis).ElementAt(column).Error));
-        table.Add(["standard error", .. errors.Select(Nats)]);
+        table.Add(["standard error", .. rows[0].Select((_, column) => Nats(rows.Max(row => row[column].Error)))]);
         table.Write();
     }
 
-    private static IEnumerable<MeanLoss> Columns(ContextAnalysis analysis) =>
+    private static MeanLoss[] Columns(ContextAnalysis analysis) =>
         [analysis.All, .. analysis.Positions.Select(band => band.Loss), analysis.Repeats, analysis.Pairs, analysis.Gain];
 
     private static string? Nats(double nats) => double.IsFinite(nats) ? $"{nats:F3}" : null;

@@ -16,10 +16,8 @@ internal static class SweepTables
         double total = 0;
         foreach (Cell cell in sweep.Cells)
         {
-            long repeats = sweep.Seeds.Count - 1, first = cell.Search.Replay(_ => null).Wanted.Count;
-            DescentOptions? descent = sweep.Search as DescentOptions;
-            long Runs(long searched) => repeats + (descent is null ? first : Math.Min(searched, descent.RunsMax));
-            long least = Runs(1 + cell.Grid.Neighbours(cell.Start, descent?.Reach).Count()), most = Runs(cell.Grid.Count);
+            (long least, long most) = Searched(sweep.Search, cell);
+            (least, most) = (least + sweep.Seeds.Count - 1, most + sweep.Seeds.Count - 1);
             total += least * cell.Flops;
             table.Add(cell.ToString(), Quantity.Count(cell.Tokens), Quantity.Flops(cell.Flops), $"{least}", $"{most:N0}", Quantity.Flops(least * cell.Flops));
         }
@@ -40,6 +38,18 @@ internal static class SweepTables
         Console.WriteLine(
             $"{Quantity.Of(sweep.Cells.Count, "cell")}{(sweep.Baseline.Length > 0 ? $", baseline {sweep.Baseline}" : "")}, {SearchName(sweep)} search, tolerance {sweep.Search.Tolerance:r} nats, "
             + $"seeds {string.Join(", ", sweep.Seeds)}; at least {Quantity.Flops(total)} in all");
+    }
+
+    // How many runs a search takes at least and at most: a descent the neighbours of its start, others what they want at once.
+    private static (long Least, long Most) Searched(SearchOptions search, Cell cell)
+    {
+        if (search is DescentOptions descent)
+        {
+            return (Math.Min(descent.RunsMax, 1 + cell.Grid.Neighbours(cell.Start, descent.Reach).Count()), Math.Min(descent.RunsMax, cell.Grid.Count));
+        }
+
+        long wanted = cell.Search.Replay(_ => null).Wanted.Count;
+        return (wanted, wanted);
     }
 
     /// <summary>The best of each cell, against the baseline, the noise, and the settings that can stay as they are.</summary>

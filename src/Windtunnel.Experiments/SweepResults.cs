@@ -203,17 +203,17 @@ public sealed record CellResult(Cell Cell, SearchState Search, IReadOnlyList<Swe
            select axis.Item.Name,
     ];
 
-    /// <summary>Whether its search is over, and its best is inside the grid.</summary>
-    public bool IsSearched => Missing == 0 && Search.IsOptimum && AtEdge.Count == 0;
-
-    /// <summary>How far its search is, for people.</summary>
-    public string Progress => this switch
+    /// <summary>What its search lacks, for people; null where it is over and its best is inside the grid.</summary>
+    public string? Lacks => this switch
     {
         { Missing: > 0 } => $"{Missing:N0} to come",
         { Search.IsOptimum: false } => "no optimum",
         { AtEdge: { Count: > 0 } edge } => $"at the edge of {string.Join(", ", edge)}",
-        _ => "yes",
+        _ => null,
     };
+
+    /// <summary>How far its search is, for people.</summary>
+    public string Progress => Lacks ?? "yes";
 
     /// <summary>How many runs diverged: results, but in no mean.</summary>
     public int Diverged => Runs.Count(run => run.Outcome?.Status == RunStatus.Diverged);

@@ -88,12 +88,12 @@ internal static class AnalyzeVerb
         }
 
         // Before any model reads, which may take long.
-        int[][][] sequences = [.. references.Select(reference => Windows(parsed, reference, length))];
-        for (int i = 1; i < references.Length; i++)
+        int[][] sequences = Windows(parsed, references[0], length);
+        foreach (Reference other in references.Skip(1))
         {
-            if (sequences[i].Length != sequences[0].Length || !sequences[i].Zip(sequences[0]).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second)))
+            if (!Windows(parsed, other, length).SelectMany(window => window).SequenceEqual(sequences.SelectMany(window => window)))
             {
-                throw new ValidationException($"{references[i].Path}: has other text or another tokenizer than {references[0].Path}; analyze it by itself");
+                throw new ValidationException($"{other.Path}: has other text or another tokenizer than {references[0].Path}; analyze it by itself");
             }
         }
 
@@ -101,7 +101,7 @@ internal static class AnalyzeVerb
         ContextReport.Write([.. references.Select(reference =>
         {
             using Model model = reference.Load(backend);
-            return (Path.GetFileName(reference.Path), ContextAnalysis.Of(model, sequences[0]));
+            return (Path.GetFileName(reference.Path), ContextAnalysis.Of(model, sequences));
         })]);
         return 0;
     }

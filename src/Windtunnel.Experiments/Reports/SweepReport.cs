@@ -48,7 +48,7 @@ internal static class SweepReport
             yield break;
         }
 
-        bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1, hasDiverged = begun.Any(cell => cell.Diverged > 0), isSearched = begun.All(cell => cell.IsSearched);
+        bool hasArms = begun.Select(cell => cell.Cell.Arm).Distinct().Count() > 1, hasDiverged = begun.Any(cell => cell.Diverged > 0), isSearched = begun.All(cell => cell.Lacks is null);
         double lowest = begun.Select(cell => cell.Mean).Where(double.IsFinite).DefaultIfEmpty(double.NaN).Min();
         yield return new ReportTable(
             $"The best of each cell. Losses within {results.Sweep.Search.Tolerance:r} nats of a best count as good as it.{(begun.Any(cell => results.SpeedupInTokens(cell) is { IsExtrapolated: true }) ? " * beyond the lengths of the baseline." : "")}",

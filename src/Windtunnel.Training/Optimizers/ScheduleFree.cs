@@ -65,9 +65,7 @@ internal sealed class ScheduleFreeDirection(OptimizerState state, ParameterGroup
     /// <summary>After a step: the sum of weights and the highest rate with it.</summary>
     public static void Advance(HostScalars scalars, double rate)
     {
-        Span<double> now = stackalloc double[2];
-        scalars.Read(now);
-        (double sum, double highest, _) = Next(now, rate);
+        (double sum, double highest, _) = Next(scalars, rate);
         scalars.Write([sum, highest]);
     }
 
@@ -78,9 +76,7 @@ internal sealed class ScheduleFreeDirection(OptimizerState state, ParameterGroup
             state.Backend.Add(_z, y, 1, accumulate: false);
         }
 
-        Span<double> before = stackalloc double[2];
-        scalars.Read(before);
-        (_, _, double share) = Next(before, step.Rate / group.RateScale);
+        (_, _, double share) = Next(scalars, step.Rate / group.RateScale);
         state.Backend.ScheduleFree(y, group.Grads, _z, _v, new ScheduleFreeStep(
             (float)step.Rate, (float)options.Beta1, (float)share, (float)options.Beta2, Bias.Correction(options.Beta2, step.Number),
             (float)options.Epsilon, step.Rate > 0 ? (float)(step.Decay / step.Rate) : 0, to.GradScale));
@@ -89,16 +85,16 @@ internal sealed class ScheduleFreeDirection(OptimizerState state, ParameterGroup
     // y = (1 - beta1) z + beta1 x; before the first update all three are the same, and z is not set.
     public override void Average()
     {
-        Span<double> now = stackalloc double[2];
-        scalars.Read(now);
-        if (now[0] > 0)
+        if (Next(scalars, rate: 0).Sum > 0)
         {
             state.Backend.Lerp(group.Values, _z, (float)(1 - (1 / options.Beta1)));
         }
     }
 
-    private static (double Sum, double Highest, double Share) Next(ReadOnlySpan<double> before, double rate)
+    private static (double Sum, double Highest, double Share) Next(HostScalars scalars, double rate)
     {
+        Span<double> before = stackalloc double[2];
+        scalars.Read(before);
         double highest = Math.Max(before[1], rate), weight = highest * highest, sum = before[0] + weight;
         return (sum, highest, sum > 0 ? weight / sum : 0);
     }

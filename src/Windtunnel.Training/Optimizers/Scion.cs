@@ -88,7 +88,8 @@ public sealed record ScionOptions(
         Require(
             !Constrained || (WeightDecay == 0 && Decay == DecayKind.Scheduled && DecayOn == DecayScope.All && !CautiousDecay), "constrained", Constrained,
             "false unless weightDecay is 0, decay scheduled, decayOn all and cautiousDecay false");
-        RequireDecay(Constrained ? 1 : WeightDecay, LearningRate * (Constrained ? 1 : Math.Max(Radius, Math.Max(TableRadius, VectorRadius))), "weightDecay");
+        Require(!Constrained || LearningRate < 1, "learningRate", LearningRate, "below 1 where constrained: every step takes that share of all weights away");
+        RequireDecay(WeightDecay, LearningRate * Math.Max(Radius, Math.Max(TableRadius, VectorRadius)), "weightDecay");
         NewtonSchulz.Validate("newtonSchulz");
     }
 }

@@ -99,6 +99,18 @@ public sealed class SweepVerbTests : IDisposable
         Assert.False(Directory.Exists(_folder.File("experiments")));
     }
 
+    [Theory]
+    [InlineData("{type: descent}", 3, 3)]
+    [InlineData("{type: descent, runsMax: 1}", 2, 2)]
+    [InlineData("{type: grid}", 3, 3)]
+    [InlineData("{type: random, runs: 1}", 2, 2)]
+    public void A_dry_run_counts_the_runs_that_the_search_may_take_and_those_of_other_seeds(string search, int least, int most)
+    {
+        string output = Sweep("run", _sweep, "--dry-run", $"--search={search}").AssertSucceeds();
+
+        Assert.Matches($@"\nmuon 0.03x +\S+ +[\d.]+ \w+ +{least} +{most} ", output);
+    }
+
     [Fact]
     public void The_folder_of_a_sweep_has_all_of_it_so_that_its_workers_need_no_other_file()
     {

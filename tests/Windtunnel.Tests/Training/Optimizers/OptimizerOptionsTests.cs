@@ -38,6 +38,7 @@ public sealed class OptimizerOptionsTests
     [InlineData("optimizer.vectorDecay: 0.1 must be below 0.05 with decay: decoupled", "mars", "preset=original; decay=decoupled")]
     [InlineData("optimizer.weightDecay: 0.2 must be less than one over the rate, which is 10", "sgd", "learningRate=10; weightDecay=0.2")]
     [InlineData("optimizer.weightDecay: 0.1 must be less than one over the rate, which is 30", "scion", "radius=3000")]
+    [InlineData("optimizer.learningRate: 1 must be below 1 where constrained", "scion", "preset=original; learningRate=1")]
     [InlineData("optimizer.initialScale: 1E-60 must be between", "kron", "initialScale=1e-60")]
     [InlineData("optimizer.constrained: true must be false unless", "scion", "constrained=true")]
     [InlineData("optimizer.constrained: true must be false unless", "scion", "preset=original; decayOn=matrices")]
